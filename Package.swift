@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "InstanceNorm",
+  platforms: [.macOS(.v15)],
+  products: [
+    // MARK: Public API
+    .library(name: "InstanceNorm", targets: ["InstanceNorm"]),
+    .library(name: "ImageFiles", targets: ["ImageFiles"]),
+    .executable(name: "instnorm", targets: ["instnorm"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
+  ],
+  targets: [
+    // MARK: Public API
+    .target(name: "InstanceNorm", dependencies: ["Tensors", "ArrayFiles"]),
+    .target(name: "ImageFiles", dependencies: ["Tensors", "ArrayFiles", "CVipsShims"]),
+    .executableTarget(
+      name: "instnorm",
+      dependencies: [
+        "InstanceNorm", "ImageFiles",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // MARK: Implementation details
+    .target(name: "Tensors"),
+    .target(name: "ArrayFiles", dependencies: ["Tensors"]),
+    .target(name: "CVipsShims", dependencies: ["CVips"]),
+    .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),
+
+    // MARK: Examples
+    .executableTarget(name: "quickstart", dependencies: ["InstanceNorm"], path: "Examples/Quickstart"),
+    .executableTarget(name: "render-scene", dependencies: ["ImageFiles"], path: "Examples/RenderScene"),
+
+    // MARK: Tests
+    .target(name: "TestSupport", dependencies: ["InstanceNorm"], path: "Tests/TestSupport"),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
+    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
+    .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
+    .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
+    .testTarget(name: "ToolTests", dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart"]),
+  ]
+)

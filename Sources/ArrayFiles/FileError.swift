@@ -1,0 +1,25 @@
+/// What can be wrong with a file. Every case names it.
+public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The system does not let the file be read: it is missing, a folder, or not ours.
+  case unreadable(path: String, reason: String)
+  /// The file is not what its format demands: truncated, oversized, contradictory.
+  case malformed(path: String, reason: String)
+  /// The file is well formed, but holds something this library does not.
+  case unsupported(path: String, reason: String)
+  /// The file has no tensor of this name.
+  case missingTensor(path: String, name: String, available: [String])
+  /// The file could not be written; what was there before is unchanged.
+  case notWritten(path: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
+    case .malformed(let path, let reason): "\(path): \(reason)"
+    case .unsupported(let path, let reason): "\(path): not supported: \(reason)"
+    case .missingTensor(let path, let name, let available):
+      "\(path): no tensor '\(name)'; there is "
+        + (available.isEmpty ? "none" : available.sorted().prefix(20).joined(separator: ", "))
+    case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)"
+    }
+  }
+}

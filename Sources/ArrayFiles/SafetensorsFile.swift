@@ -1,0 +1,207 @@
+import Foundation
+import Tensors
+
+/// A .safetensors file: named tensors as PyTorch's ecosystem exchanges them.
+///
+/// Opening reads and checks the header; a tensor is read when it is asked for.
+///
+///     let file = try SafetensorsFile(contentsOf: "generator.safetensors")
+///     let weight = try file.tensor(named: "norm1.weight")
+///
+/// Source: the format's description at https://huggingface.co/docs/safetensors.
+public struct SafetensorsFile: Sendable {
+  /// What the header says of one tensor.
+  public struct Entry: Equatable, Sendable {
+    /// The type as the file names it: `F32`.
+    public var dtype: String
+    public var shape: Shape
+    /// Bytes after the header.
+    public var range: Range<Int>
+  }
+
+  public let path: String
+  /// All tensors, also those of types that ``tensor(named:)`` does not read.
+  public let entries: [String: Entry]
+  /// The text that the file carries beside its tensors.
+  public let metadata: [String: String]
+
+  private let reader: FileReader
+  private let start: Int
+
+  /// Opens a file and checks all that its header says: every tensor's bytes must be as many as its shape
+  /// needs, in the file, and no other tensor's, and nothing may be left over.
+  ///
+  /// - Throws: ``FileError`` that says what is wrong with it.
+  public init(contentsOf path: String) throws {
+    reader = try FileReader(path)
+    self.path = path
+    let length = try reader.unsigned(at: 0, byteCount: 8, what: "the header's length")
+    guard length <= UInt64(reader.size - 8) else {
+      throw FileError.malformed(
+        path: path, reason: "not a .safetensors file: the header would have \(length) bytes, the file has \(reader.size)")
+    }
+    let text = try reader.bytes(at: 8, count: Int(length), what: "the header")
+    guard text.first == UInt8(ascii: "{") else {
+      throw FileError.malformed(path: path, reason: "not a .safetensors file: the header does not begin with '{'")
+    }
+    start = 8 + text.count
+    let header: Header
+    do {
+      header = try JSONDecoder().decode(Header.self, from: Data(text))
+    } catch {
+      throw FileError.malformed(path: path, reason: "the header is malformed: \(Self.explain(error))")
+    }
+    metadata = header.metadata
+    entries = try Self.check(header.tensors, path: path, size: reader.size - start)
+  }
+
+  public var names: [String] { entries.keys.sorted() }
+
+  /// Reads a tensor.
+  ///
+  /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its values are not floating
+  ///   point numbers of 16, 32 or 64 bits, or the system's error.
+  public func tensor(named name: String) throws -> Tensor {
+    guard let entry = entries[name] else {
+      throw FileError.missingTensor(path: path, name: name, available: names)
+    }
+    guard let dtype = Self.dtypes[entry.dtype] else {
+      throw FileError.unsupported(
+        path: path, reason: "'\(name)' has values of type \(entry.dtype); \(Self.dtypes.keys.sorted()) are")
+    }
+    var tensor = try Tensor(uninitialized: entry.shape, dtype: dtype)
+    try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
+    return tensor
+  }
+
+  /// Writes named tensors, in the order of their widths and names. An existing file is replaced only when all is written.
+  ///
+  /// - Throws: ``FileError/notWritten(path:reason:)``.
+  public static func write(_ tensors: [String: Tensor], metadata: [String: String] = [:], to path: String) throws {
+    if tensors[Header.metadataKey] != nil {
+      throw FileError.notWritten(path: path, reason: "a tensor cannot be named \(Header.metadataKey)")
+    }
+    // Wide types first, so that each tensor begins at a multiple of its width.
+    let ordered = try tensors.sorted {
+      ($1.value.dtype.byteCount, $0.key) < ($0.value.dtype.byteCount, $1.key)
+    }.map { ($0.key, try $0.value.toHost().to(.nchw)) }
+
+    var header = Header()
+    header.metadata = metadata
+    var offset = 0
+    for (name, tensor) in ordered {
+      header.tensors[name] = Header.Tensor(
+        dtype: Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "", shape: tensor.shape.dimensions,
+        data_offsets: [offset, offset + tensor.byteCount])
+      offset += tensor.byteCount
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    var text = [UInt8](try encoder.encode(header))
+    text += Array(repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) }
+
+    try AtomicFile.write(to: path) { append in
+      try (length + text).withUnsafeBytes { try append($0) }
+      for (_, tensor) in ordered { try tensor.withUnsafeBytes { try append($0) } }
+    }
+  }
+
+  private static let dtypes: [String: DType] = [
+    "F16": .float16, "BF16": .bfloat16, "F32": .float32, "F64": .float64,
+  ]
+
+  /// Bytes a value takes, of every type that the format knows with whole bytes.
+  private static let widths: [String: Int] = [
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+    "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
+  ]
+
+  private static func check(_ tensors: [String: Header.Tensor], path: String, size: Int) throws -> [String: Entry] {
+    var entries: [String: Entry] = [:]
+    for (name, tensor) in tensors {
+      func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "'\(name)' \(reason)") }
+      guard let width = widths[tensor.dtype] else { throw fault("has values of an unknown type, \(tensor.dtype)") }
+      guard tensor.data_offsets.count == 2 else { throw fault("has \(tensor.data_offsets.count) offsets, not 2") }
+      let (lower, upper) = (tensor.data_offsets[0], tensor.data_offsets[1])
+      guard lower >= 0, lower <= upper else { throw fault("lies at bytes \(lower) to \(upper)") }
+      guard upper <= size else { throw fault("ends at byte \(upper), the values at \(size)") }
+      let shape = Shape(tensor.shape)
+      let count: Int
+      do { count = try shape.elementCount() } catch { throw fault("has an impossible shape: \(error)") }
+      let (bytes, overflow) = count.multipliedReportingOverflow(by: width)
+      guard !overflow, bytes == upper - lower else {
+        throw fault("has shape \(shape) of \(tensor.dtype), which is not \(upper - lower) bytes")
+      }
+      entries[name] = Entry(dtype: tensor.dtype, shape: shape, range: lower..<upper)
+    }
+    var end = 0
+    for (name, entry) in entries.sorted(by: { ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound) }) {
+      guard entry.range.lowerBound == end else {
+        throw FileError.malformed(
+          path: path,
+          reason: entry.range.lowerBound < end
+            ? "'\(name)' overlaps another tensor at byte \(entry.range.lowerBound)"
+            : "bytes \(end) to \(entry.range.lowerBound) belong to no tensor")
+      }
+      end = entry.range.upperBound
+    }
+    guard end == size else {
+      throw FileError.malformed(path: path, reason: "bytes \(end) to \(size) belong to no tensor")
+    }
+    return entries
+  }
+
+  private static func explain(_ error: any Error) -> String {
+    func path(_ context: DecodingError.Context) -> String {
+      context.codingPath.isEmpty ? "" : "'" + context.codingPath.map(\.stringValue).joined(separator: ".") + "': "
+    }
+    switch error as? DecodingError {
+    case .dataCorrupted(let context), .typeMismatch(_, let context), .valueNotFound(_, let context):
+      return path(context) + context.debugDescription
+    case .keyNotFound(let key, let context): return path(context) + "'\(key.stringValue)' is missing"
+    default: return "\(error)"
+    }
+  }
+}
+
+/// The header as it stands in the file: an object of tensors by name, and perhaps metadata.
+private struct Header: Codable {
+  static let metadataKey = "__metadata__"
+
+  // Named as in the file.
+  struct Tensor: Codable {
+    var dtype: String
+    var shape: [Int]
+    var data_offsets: [Int]
+  }
+
+  var tensors: [String: Tensor] = [:]
+  var metadata: [String: String] = [:]
+
+  init() {}
+
+  struct Key: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: Key.self)
+    for key in container.allKeys {
+      if key.stringValue == Self.metadataKey {
+        metadata = try container.decode([String: String].self, forKey: key)
+      } else {
+        tensors[key.stringValue] = try container.decode(Tensor.self, forKey: key)
+      }
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    if !metadata.isEmpty { try container.encode(metadata, forKey: Key(stringValue: Self.metadataKey)) }
+    for (name, tensor) in tensors { try container.encode(tensor, forKey: Key(stringValue: name)) }
+  }
+}

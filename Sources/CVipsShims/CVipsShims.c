@@ -1,0 +1,130 @@
+#include "CVipsShims.h"
+
+#include <string.h>
+#include <vips/vips.h>
+
+static VipsImage *vips(const shim_image *image) { return (VipsImage *)image; }
+
+static shim_image *made(int failed, VipsImage *image) { return failed ? NULL : (shim_image *)image; }
+
+bool shim_start(void) {
+  if (vips_init("instnorm") != 0) return false;
+  // Results of earlier calls would be found by file name, even when the file has changed since.
+  vips_cache_set_max(0);
+  return true;
+}
+
+char *shim_error(void) { return vips_error_buffer_copy(); }
+
+void shim_image_release(shim_image *image) {
+  if (image) g_object_unref(image);
+}
+
+void shim_free(void *memory) { g_free(memory); }
+
+shim_image *shim_image_open(const char *path) {
+  // By way of a source: a plain file name would have its brackets read as options ("scan[1].png").
+  VipsSource *source = vips_source_new_from_file(path);
+  if (!source) return NULL;
+  VipsImage *image = vips_image_new_from_source(source, "", NULL);
+  g_object_unref(source);
+  return (shim_image *)image;
+}
+
+int shim_image_width(const shim_image *image) { return vips_image_get_width(vips(image)); }
+int shim_image_height(const shim_image *image) { return vips_image_get_height(vips(image)); }
+int shim_image_bands(const shim_image *image) { return vips_image_get_bands(vips(image)); }
+bool shim_image_has_alpha(shim_image *image) { return vips_image_hasalpha(vips(image)); }
+
+bool shim_image_has_profile(shim_image *image) {
+  return vips_image_get_typeof(vips(image), VIPS_META_ICC_NAME) != 0;
+}
+
+bool shim_image_is_16_bit(const shim_image *image) {
+  VipsInterpretation meaning = vips_image_guess_interpretation(vips(image));
+  return vips_image_get_format(vips(image)) == VIPS_FORMAT_USHORT || meaning == VIPS_INTERPRETATION_RGB16 ||
+         meaning == VIPS_INTERPRETATION_GREY16;
+}
+
+bool shim_image_is_grey(shim_image *image) {
+  return vips_image_get_bands(vips(image)) - vips_image_hasalpha(vips(image)) < 3;
+}
+
+bool shim_image_is_plain(shim_image *image) {
+  VipsBandFormat format = vips_image_get_format(vips(image));
+  if (format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT) return false;
+  switch (vips_image_guess_interpretation(vips(image))) {
+  case VIPS_INTERPRETATION_sRGB:
+  case VIPS_INTERPRETATION_RGB:
+  case VIPS_INTERPRETATION_RGB16:
+  case VIPS_INTERPRETATION_B_W:
+  case VIPS_INTERPRETATION_GREY16:
+    return true;
+  default:
+    return false;
+  }
+}
+
+shim_image *shim_image_upright(shim_image *image) {
+  VipsImage *result = NULL;
+  return made(vips_autorot(vips(image), &result, NULL), result);
+}
+
+shim_image *shim_image_from_profile(shim_image *image, int depth) {
+  VipsImage *result = NULL;
+  return made(vips_icc_transform(vips(image), &result, "srgb", "embedded", TRUE, "depth", depth, NULL), result);
+}
+
+static shim_image *to_space(shim_image *image, VipsInterpretation space) {
+  VipsImage *result = NULL;
+  return made(vips_colourspace(vips(image), &result, space, NULL), result);
+}
+
+shim_image *shim_image_to_srgb(shim_image *image, bool wide) {
+  return to_space(image, wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB);
+}
+
+shim_image *shim_image_to_grey(shim_image *image, bool wide) {
+  return to_space(image, wide ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W);
+}
+
+shim_image *shim_image_to_integers(shim_image *image, bool wide) {
+  VipsImage *result = NULL;
+  return made(vips_cast(vips(image), &result, wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR, NULL), result);
+}
+
+void *shim_image_pixels(shim_image *image, size_t *byte_count) {
+  return vips_image_write_to_memory(vips(image), byte_count);
+}
+
+shim_image *shim_image_make(const void *pixels, size_t byte_count, int width, int height, int bands, bool wide) {
+  VipsImage *plain = vips_image_new_from_memory_copy(pixels, byte_count, width, height, bands,
+                                                     wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+  if (!plain) return NULL;
+  VipsInterpretation meaning = bands >= 3 ? (wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB)
+                                          : (wide ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W);
+  VipsImage *result = NULL;
+  int failed = vips_copy(plain, &result, "interpretation", meaning, NULL);
+  g_object_unref(plain);
+  return made(failed, result);
+}
+
+shim_image *shim_image_flatten(shim_image *image, bool wide) {
+  double white = wide ? 65535 : 255;
+  VipsArrayDouble *background = vips_array_double_newv(1, white);
+  VipsImage *result = NULL;
+  int failed = vips_flatten(vips(image), &result, "background", background, "max_alpha", white, NULL);
+  vips_area_unref(VIPS_AREA(background));
+  return made(failed, result);
+}
+
+bool shim_can_write(const char *suffix) {
+  bool found = vips_foreign_find_save_buffer(suffix) != NULL;
+  vips_error_clear();
+  return found;
+}
+
+void *shim_image_encode(shim_image *image, const char *suffix, size_t *byte_count) {
+  void *bytes = NULL;
+  return vips_image_write_to_buffer(vips(image), suffix, &bytes, byte_count, NULL) ? NULL : bytes;
+}

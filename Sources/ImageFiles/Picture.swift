@@ -1,0 +1,142 @@
+import ArrayFiles
+import CVipsShims
+import Foundation
+import Tensors
+
+/// A picture as tensors: what a file of any format that libvips reads shows, upright and in sRGB.
+public struct Picture: Sendable {
+  /// (1, C, H, W), float32, 0...1; C is 3 for red, green, blue and 1 for grey.
+  public var colors: Tensor
+  /// (1, 1, H, W), float32, 0 for transparent to 1 for opaque; nil for a picture without transparency.
+  public var alpha: Tensor?
+  /// Whether it came in 16 bits a value, and is written so where the format has them.
+  public var is16Bit: Bool
+
+  /// - Throws: ``TensorError/invalidShape(_:reason:)`` unless `colors` is (1, 1 or 3, H, W) with pixels in it, and
+  ///   ``TensorError/shapeMismatch(operation:expected:got:)`` unless `alpha` is (1, 1, H, W).
+  public init(colors: Tensor, alpha: Tensor? = nil, is16Bit: Bool = false) throws {
+    let shape = colors.shape
+    guard shape.rank == 4, shape[0] == 1, shape[1] == 1 || shape[1] == 3, shape[2] > 0, shape[3] > 0 else {
+      throw TensorError.invalidShape(shape, reason: "a picture is (1, 1 or 3, height, width)")
+    }
+    let plane: Shape = [1, 1, shape[2], shape[3]]
+    if let alpha, alpha.shape != plane {
+      throw TensorError.shapeMismatch(operation: "the picture's alpha", expected: plane, got: alpha.shape)
+    }
+    self.colors = colors
+    self.alpha = alpha
+    self.is16Bit = is16Bit
+  }
+
+  public var width: Int { colors.shape[3] }
+  public var height: Int { colors.shape[2] }
+
+  /// Reads a picture. Its EXIF orientation is applied, an embedded colour profile is converted from, and other colour spaces
+  /// become sRGB; of several pages the first is read.
+  ///
+  /// - Throws: ``FileError/unreadable(path:reason:)`` or ``FileError/malformed(path:reason:)``.
+  public init(contentsOf path: String) throws {
+    _ = try FileReader(path)
+    do {
+      try self.init(decoding: VipsImage.open(path))
+    } catch let error as VipsError {
+      throw FileError.malformed(path: path, reason: "not a picture that can be read: \(error.message)")
+    }
+  }
+
+  private init(decoding file: VipsImage) throws {
+    var image = try file.applying(shim_image_upright)
+    let wide = shim_image_is_16_bit(image.handle)
+    if shim_image_has_profile(image.handle) && !shim_image_is_grey(image.handle) {
+      // A profile that is damaged, or made for something else than these pixels, is as good as none.
+      if let converted = try? image.applying({ shim_image_from_profile($0, wide ? 16 : 8) }) { image = converted }
+    }
+    if !shim_image_is_plain(image.handle) {
+      image = try image.applying { shim_image_is_grey($0) ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide) }
+    }
+    image = try image.applying { shim_image_to_integers($0, wide) }
+
+    let bands = Int(shim_image_bands(image.handle))
+    let hasAlpha = shim_image_has_alpha(image.handle)
+    let channels = bands - (hasAlpha ? 1 : 0) >= 3 ? 3 : 1
+    let shape: Shape = [1, channels, Int(shim_image_height(image.handle)), Int(shim_image_width(image.handle))]
+    let pixelCount = shape[2] * shape[3]
+
+    (colors, alpha) = try image.withPixels { bytes in
+      func plane(_ band: Int, into values: UnsafeMutablePointer<Float>) {
+        if wide {
+          let source = bytes.assumingMemoryBound(to: UInt16.self)
+          for pixel in 0..<pixelCount { values[pixel] = Float(source[pixel * bands + band]) / 65535 }
+        } else {
+          for pixel in 0..<pixelCount { values[pixel] = Float(bytes[pixel * bands + band]) / 255 }
+        }
+      }
+      let colors = try Tensor(shape: shape) { (buffer: UnsafeMutableBufferPointer<Float>) in
+        guard let base = buffer.baseAddress else { return }
+        for channel in 0..<channels { plane(channel, into: base + channel * pixelCount) }
+      }
+      guard hasAlpha else { return (colors, nil) }
+      let alpha = try Tensor(shape: [1, 1, shape[2], shape[3]]) { (buffer: UnsafeMutableBufferPointer<Float>) in
+        if let base = buffer.baseAddress { plane(bands - 1, into: base) }
+      }
+      return (colors, alpha)
+    }
+    is16Bit = wide
+  }
+
+  /// Whether pictures can be written to files that are named so.
+  public static func canWrite(to path: String) -> Bool {
+    let suffix = suffix(of: path)
+    return suffix.count > 1 && VipsImage.canWrite(suffix: suffix)
+  }
+
+  /// Writes the picture in the format that the file's name ends in. Values outside 0...1 are clipped, NaN becomes
+  /// 0. Formats without transparency (JPEG) show it on white. An existing file is replaced only when all is written.
+  ///
+  /// - Throws: ``FileError/notWritten(path:reason:)``.
+  public func write(to path: String) throws {
+    let suffix = Self.suffix(of: path)
+    guard Self.canWrite(to: path) else {
+      throw FileError.notWritten(path: path, reason: "no picture format ends in '\(suffix)'")
+    }
+    let isJPEG = [".jpg", ".jpeg", ".jpe", ".jfif"].contains(suffix)
+    let wide = is16Bit && [".png", ".tif", ".tiff", ".ppm", ".pgm"].contains(suffix)
+    do {
+      var image = try encoded(wide: wide)
+      if isJPEG, alpha != nil { image = try image.applying { shim_image_flatten($0, wide) } }
+      // The default quality of 75 is made for the web; these pictures are results.
+      let options = isJPEG || suffix == ".webp" ? "[Q=92]" : ""
+      try image.withEncoded(as: suffix + options) { try AtomicFile.write($0, to: path) }
+    } catch let error as VipsError {
+      throw FileError.notWritten(path: path, reason: error.message)
+    }
+  }
+
+  private func encoded(wide: Bool) throws -> VipsImage {
+    let (channels, pixelCount) = (colors.shape[1], width * height)
+    let bands = channels + (alpha == nil ? 0 : 1)
+    let (colorValues, alphaValues) = (try colors.array(of: Float.self), try alpha?.array(of: Float.self))
+
+    func pixels<Value: FixedWidthInteger>(_ type: Value.Type) -> [Value] {
+      let limit = Float(Value.max)
+      var values = [Value](repeating: 0, count: pixelCount * bands)
+      for band in 0..<bands {
+        let source = band < channels ? colorValues[(band * pixelCount)...] : (alphaValues ?? [])[...]
+        for (pixel, value) in source.prefix(pixelCount).enumerated() {
+          values[pixel * bands + band] = Value(min(max(value.isNaN ? 0 : value, 0), 1) * limit + 0.5)
+        }
+      }
+      return values
+    }
+    func image<Value: FixedWidthInteger>(_ values: [Value]) throws -> VipsImage {
+      try values.withUnsafeBytes {
+        try VipsImage.make($0, width: width, height: height, bands: bands, wide: wide)
+      }
+    }
+    return wide ? try image(pixels(UInt16.self)) : try image(pixels(UInt8.self))
+  }
+
+  private static func suffix(of path: String) -> String {
+    "." + (path as NSString).pathExtension.lowercased()
+  }
+}

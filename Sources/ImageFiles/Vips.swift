@@ -1,0 +1,67 @@
+import ArrayFiles
+import CVipsShims
+
+/// An image of libvips, released when the last reference goes.
+final class VipsImage {
+  let handle: OpaquePointer
+
+  private static let isStarted = shim_start()
+
+  /// Takes over what a libvips function returned.
+  init(_ handle: OpaquePointer?) throws {
+    guard let handle else { throw VipsError(message: Self.lastError()) }
+    self.handle = handle
+  }
+
+  deinit {
+    shim_image_release(handle)
+  }
+
+  static func open(_ path: String) throws -> VipsImage {
+    guard isStarted else { throw VipsError(message: lastError()) }
+    return try VipsImage(shim_image_open(path))
+  }
+
+  /// An image of bytes that lie row by row, bands together.
+  static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, wide: Bool) throws -> VipsImage {
+    guard isStarted else { throw VipsError(message: lastError()) }
+    return try VipsImage(
+      shim_image_make(pixels.baseAddress, pixels.count, Int32(width), Int32(height), Int32(bands), wide))
+  }
+
+  static func canWrite(suffix: String) -> Bool {
+    isStarted && shim_can_write(suffix)
+  }
+
+  func applying(_ operation: (OpaquePointer) -> OpaquePointer?) throws -> VipsImage {
+    try VipsImage(operation(handle))
+  }
+
+  /// Calls a closure with the decoded pixels.
+  func withPixels<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+    var count = 0
+    guard let pixels = shim_image_pixels(handle, &count) else { throw VipsError(message: Self.lastError()) }
+    defer { shim_free(pixels) }
+    return try body(UnsafeRawBufferPointer(start: pixels, count: count))
+  }
+
+  /// Calls a closure with the bytes of a file in the format that `suffix` stands for.
+  func withEncoded<Result>(as suffix: String, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+    var count = 0
+    guard let bytes = shim_image_encode(handle, suffix, &count) else { throw VipsError(message: Self.lastError()) }
+    defer { shim_free(bytes) }
+    return try body(UnsafeRawBufferPointer(start: bytes, count: count))
+  }
+
+  /// What libvips says, on one line.
+  private static func lastError() -> String {
+    guard let text = shim_error() else { return "libvips failed" }
+    defer { shim_free(text) }
+    let lines = String(cString: text).split(separator: "\n")
+    return lines.isEmpty ? "libvips failed" : lines.joined(separator: "; ")
+  }
+}
+
+struct VipsError: Error {
+  var message: String
+}

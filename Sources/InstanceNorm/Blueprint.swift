@@ -1,0 +1,129 @@
+import Foundation
+
+/// What a module is built from: its class and its constructor's arguments, and not its variables.
+///
+///     let json = try norm.blueprint.json()
+///     // {"classname":"InstanceNorm2D","scheme":{"affine":true,"epsilon":1e-05,"name":null,"numOfMaps":3}}
+///     let other = try Blueprint(json: json).build()
+///
+/// The form is PuzzleLib's.
+public struct Blueprint: Equatable, Sendable, Codable {
+  public var classname: String
+  public var scheme: [String: Argument]
+
+  public init(classname: String, scheme: [String: Argument]) {
+    self.classname = classname
+    self.scheme = scheme
+  }
+
+  /// - Throws: ``ModuleError/blueprint(reason:)`` when the text is not a blueprint.
+  public init(json: String) throws {
+    do {
+      self = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+    } catch {
+      throw ModuleError.blueprint(reason: "not JSON of the form {\"classname\": ..., \"scheme\": {...}}")
+    }
+  }
+
+  /// JSON on one line, keys in alphabetical order.
+  public func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+
+  /// Makes a module of its class's arguments.
+  public typealias Builder = (Blueprint) throws -> Module
+
+  /// Builds a new module.
+  ///
+  /// - Parameter builders: how to build classes beside this library's own, by their names.
+  /// - Throws: ``ModuleError/blueprint(reason:)`` when the class is not known or an argument is missing or of another type, and what the
+  ///   constructor throws.
+  public func build(with builders: [String: Builder] = [:]) throws -> Module {
+    guard let builder = builders[classname] ?? Self.builders[classname] else {
+      let known = (Array(builders.keys) + Array(Self.builders.keys)).sorted().joined(separator: ", ")
+      throw ModuleError.blueprint(reason: "unknown class '\(classname)'; known are \(known)")
+    }
+    return try builder(self)
+  }
+
+  private static var builders: [String: Builder] {
+    [
+      "InstanceNorm1D": InstanceNorm1D.init(blueprint:),
+      "InstanceNorm2D": InstanceNorm2D.init(blueprint:),
+      "InstanceNorm3D": InstanceNorm3D.init(blueprint:),
+    ]
+  }
+
+  /// An argument of a constructor.
+  public enum Argument: Equatable, Sendable, Codable {
+    case null
+    case bool(Bool)
+    case int(Int)
+    case double(Double)
+    case string(String)
+
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if container.decodeNil() {
+        self = .null
+      } else if let value = try? container.decode(Bool.self) {
+        self = .bool(value)
+      } else if let value = try? container.decode(Int.self) {
+        self = .int(value)
+      } else if let value = try? container.decode(Double.self) {
+        self = .double(value)
+      } else {
+        self = .string(try container.decode(String.self))
+      }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .null: try container.encodeNil()
+      case .bool(let value): try container.encode(value)
+      case .int(let value): try container.encode(value)
+      case .double(let value): try container.encode(value)
+      case .string(let value): try container.encode(value)
+      }
+    }
+  }
+}
+
+// MARK: - Reading arguments
+
+extension Blueprint {
+  public func int(_ name: String) throws -> Int {
+    if case .int(let value) = scheme[name] { return value }
+    throw wrong(name, "a whole number")
+  }
+
+  public func double(_ name: String) throws -> Double {
+    switch scheme[name] {
+    case .double(let value): return value
+    case .int(let value): return Double(value)
+    default: throw wrong(name, "a number")
+    }
+  }
+
+  public func bool(_ name: String) throws -> Bool {
+    if case .bool(let value) = scheme[name] { return value }
+    throw wrong(name, "true or false")
+  }
+
+  /// nil for null, or where there is none.
+  public func string(_ name: String) throws -> String? {
+    switch scheme[name] {
+    case .string(let value): return value
+    case .null, nil: return nil
+    default: throw wrong(name, "a string or null")
+    }
+  }
+
+  private func wrong(_ name: String, _ expected: String) -> ModuleError {
+    let got = scheme[name].map { "\($0)" } ?? "nothing"
+    return .blueprint(reason: "\(classname): argument '\(name)': expected \(expected), got \(got)")
+  }
+}

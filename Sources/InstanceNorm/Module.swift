@@ -1,0 +1,263 @@
+import Tensors
+
+/// A layer: what takes a tensor, gives a tensor, and knows its gradient.
+///
+/// Layers subclass this. The parent does the calling: it checks what comes in, keeps it, calls the layer's own methods, and keeps and
+/// returns what comes out. A layer overrides
+///
+/// - ``updateData(_:)``, the forward computation;
+/// - ``updateGrad(_:)``, the gradient of the loss by the data;
+/// - ``accGradParams(_:scale:momentum:)``, the gradients by the variables, if it has any;
+/// - ``dataShape(from:)`` and ``gradShape(from:)``, if it changes shapes;
+/// - ``checkDataShape(_:)`` and ``checkGradShape(_:)``, to refuse what it cannot take.
+///
+/// <doc:WritingAModule> shows how. The class is PuzzleLib's `Module`; <doc:ComingFromPuzzleLib> says where this one differs.
+open class Module: CustomStringConvertible {
+  /// What the layer is called in a model and, as a prefix, in files.
+  public let name: String?
+
+  /// The trained parameters, by name.
+  public private(set) var vars: [String: Variable] = [:]
+  /// Tensors that belong to the layer's state and are saved with it, but are not trained.
+  public private(set) var attrs: [String: Tensor] = [:]
+
+  /// The data of the last call.
+  public private(set) var inData: Tensor?
+  /// What the last call gave.
+  public private(set) var data: Tensor?
+  /// What the last ``backward(_:updParamGrads:scale:momentum:)`` gave.
+  public private(set) var grad: Tensor?
+
+  /// Whether backward passes reach the variables. True until ``evalMode()``.
+  public private(set) var train = true
+  /// The dtype of data and gradients.
+  public private(set) var calcType = DType.float32
+
+  public init(name: String? = nil) {
+    self.name = name
+  }
+
+  /// The class's name, for errors and descriptions.
+  public final var className: String { "\(type(of: self))" }
+
+  // MARK: Calling
+
+  /// Runs the layer on some data.
+  ///
+  /// - Returns: what ``updateData(_:)`` makes of it; it is also kept as ``data``.
+  /// - Throws: ``ModuleError`` when shape or dtype are not the layer's, and then nothing has changed; what ``updateData(_:)``
+  ///   throws, and then the layer is as after ``reset()``.
+  @discardableResult
+  public final func callAsFunction(_ data: Tensor) throws -> Tensor {
+    try checkDataShape(data.shape)
+    try checkDataType(data.dtype)
+    // Let go of the last result first, so that its memory can become this one's.
+    self.data = nil
+    inData = data
+    do {
+      let result = try updateData(data)
+      self.data = result
+      return result
+    } catch {
+      reset()
+      throw error
+    }
+  }
+
+  /// Takes the gradient of a loss by the layer's output to that by its data and, in training mode, its variables.
+  ///
+  /// - Parameters:
+  ///   - grad: of the shape and dtype of ``data``.
+  ///   - updParamGrads: whether the variables' gradients are updated. Only in training mode they are.
+  ///   - scale: by what the variables' new gradients are multiplied.
+  ///   - momentum: by what the old ones are, before they are added: `grad = scale new + momentum old`. With 1, gradients add
+  ///     up over calls.
+  /// - Returns: the gradient by the data; it is also kept as ``grad``.
+  /// - Throws: ``ModuleError`` when no call came before, or shape or dtype are not those of its result.
+  @discardableResult
+  public final func backward(
+    _ grad: Tensor, updParamGrads: Bool = true, scale: Double = 1, momentum: Double = 0
+  ) throws -> Tensor {
+    try checkGrad(grad)
+    self.grad = nil
+    let result = try updateGrad(grad)
+    self.grad = result
+    if updParamGrads && train { try accGradParams(grad, scale: scale, momentum: momentum) }
+    return result
+  }
+
+  /// The same, with the choice not to compute the gradient by the data (for the first layer of a network, nobody needs
+  /// it).
+  ///
+  /// - Returns: the gradient by the data; nil if `updGrad` is false.
+  @discardableResult
+  public final func backward(
+    _ grad: Tensor, updParamGrads: Bool = true, updGrad: Bool, scale: Double = 1, momentum: Double = 0
+  ) throws -> Tensor? {
+    if updGrad { return try backward(grad, updParamGrads: updParamGrads, scale: scale, momentum: momentum) }
+    try checkGrad(grad)
+    self.grad = nil
+    if updParamGrads && train { try accGradParams(grad, scale: scale, momentum: momentum) }
+    return nil
+  }
+
+  private func checkGrad(_ grad: Tensor) throws {
+    guard let data else { throw ModuleError.backwardBeforeForward(module: className) }
+    try checkGradShape(grad.shape)
+    try checkGradType(grad.dtype)
+    guard grad.device == data.device else {
+      throw DeviceError.mismatch(operation: "\(className), backward", expected: data.device, got: grad.device)
+    }
+  }
+
+  // MARK: What a layer overrides
+
+  /// The forward computation. ``inData`` is the data already; what is returned becomes ``data``.
+  open func updateData(_ data: Tensor) throws -> Tensor {
+    throw ModuleError.notOverridden(module: className, method: "updateData")
+  }
+
+  /// The gradient of the loss by the data, given that by the output. What is returned becomes ``grad``.
+  open func updateGrad(_ grad: Tensor) throws -> Tensor {
+    throw ModuleError.notOverridden(module: className, method: "updateGrad")
+  }
+
+  /// Sets each variable's gradient to `scale new + momentum old`. A layer without variables has nothing to do.
+  open func accGradParams(_ grad: Tensor, scale: Double, momentum: Double) throws {}
+
+  /// Refuses data of shapes that the layer does not take.
+  open func checkDataShape(_ shape: Shape) throws {}
+
+  /// Refuses gradients that are not shaped as ``data``.
+  open func checkGradShape(_ shape: Shape) throws {
+    guard let data else { throw ModuleError.backwardBeforeForward(module: className) }
+    guard shape == data.shape else {
+      throw ModuleError.gradShape(module: className, expected: data.shape, got: shape)
+    }
+  }
+
+  /// Refuses data that is not of ``calcType``.
+  open func checkDataType(_ dtype: DType) throws {
+    guard dtype == calcType else {
+      throw ModuleError.dataType(module: className, expected: calcType, got: dtype)
+    }
+  }
+
+  /// Refuses gradients that are not of ``calcType``.
+  open func checkGradType(_ dtype: DType) throws {
+    guard dtype == calcType else {
+      throw ModuleError.gradType(module: className, expected: calcType, got: dtype)
+    }
+  }
+
+  /// The shape of the result for data of a shape.
+  open func dataShape(from shape: Shape) throws -> Shape { shape }
+
+  /// The shape of the gradient by the data for a gradient of a shape.
+  open func gradShape(from shape: Shape) throws -> Shape { shape }
+
+  /// The types that ``calcMode(_:)`` can be asked for.
+  open var supportedTypes: [DType] { [.float32] }
+
+  /// What a file calls a variable, where that is not its own name: PyTorch's name for it.
+  open var fileNames: [String: String] { [:] }
+
+  /// The class and the constructor's arguments, from which another such layer can be built.
+  open var blueprint: Blueprint {
+    Blueprint(classname: className, scheme: ["name": name.map(Blueprint.Argument.string) ?? .null])
+  }
+
+  // MARK: State
+
+  /// Gives the layer a variable; for constructors.
+  public final func setVar(_ variable: Variable) {
+    vars[variable.name] = variable
+  }
+
+  /// Gives the layer a tensor that is saved with it but not trained, or a new value for it.
+  public final func setAttr(_ name: String, _ value: Tensor) {
+    attrs[name] = value
+  }
+
+  /// Sets all gradients to zero.
+  public final func zeroGradParams() throws {
+    for variable in vars.values { try variable.grad.fill(with: 0) }
+  }
+
+  /// One step down the gradients: `data -= learnRate grad`. (PuzzleLib's adds, and its losses give negated gradients.)
+  public final func updateParams(learnRate: Double) throws {
+    for variable in vars.values { try variable.data.combine(-learnRate, variable.grad) }
+  }
+
+  /// Lets backward passes reach the variables, and forgets the last call.
+  open func trainMode() {
+    train = true
+    reset()
+  }
+
+  /// Keeps backward passes from the variables, and forgets the last call.
+  open func evalMode() {
+    train = false
+    reset()
+  }
+
+  /// Forgets the last call, and with it the memory that it holds.
+  open func reset() {
+    inData = nil
+    data = nil
+    grad = nil
+  }
+
+  /// Makes the layer compute in another dtype and converts its variables to that type's
+  /// ``DType/parameterDType``. The last call is forgotten.
+  ///
+  /// - Throws: ``ModuleError/unsupportedType(module:got:supported:)``.
+  open func calcMode(_ dtype: DType) throws {
+    guard supportedTypes.contains(dtype) else {
+      throw ModuleError.unsupportedType(module: className, got: dtype, supported: supportedTypes)
+    }
+    try convertVariables { try $0.to(dtype.parameterDType) }
+    calcType = dtype
+    reset()
+  }
+
+  /// Moves variables and gradients to a device. The last call is forgotten.
+  open func to(_ device: Device) throws {
+    try convertVariables { try $0.to(device) }
+    reset()
+  }
+
+  /// Converts all or, when one fails, none.
+  private func convertVariables(_ convert: (Tensor) throws -> Tensor) throws {
+    let converted = try vars.values.map { ($0, try convert($0.data), try convert($0.grad)) }
+    let convertedAttrs = try attrs.mapValues(convert)
+    for (variable, data, grad) in converted {
+      variable.data = data
+      variable.grad = grad
+    }
+    attrs = convertedAttrs
+  }
+
+  /// How many numbers are trained.
+  public final var numOfParams: Int {
+    vars.values.reduce(0) { $0 + $1.data.count }
+  }
+
+  /// How much memory they take, without their gradients.
+  public final func paramSize(unit: MemoryUnit = .bytes) -> Double {
+    Double(vars.values.reduce(0) { $0 + $1.data.byteCount }) / Double(unit.rawValue)
+  }
+
+  open var description: String {
+    name.map { "\(className) \($0)" } ?? className
+  }
+}
+
+/// What memory is counted in.
+public enum MemoryUnit: Int, Sendable {
+  case bytes = 1
+  /// 1024 bytes.
+  case kib = 1024
+  /// 1024 KiB.
+  case mib = 1_048_576
+}

@@ -1,0 +1,87 @@
+import Tensors
+
+/// Changes a module's variables so that a loss falls, by their gradients.
+///
+///     let optimizer = try Adam(learnRate: 0.01)
+///     try optimizer.setup(on: norm)
+///     for batch in batches {
+///       let (loss, grad) = try meanSquaredError(norm(batch.input), batch.target)
+///       try norm.backward(grad)
+///       try optimizer.update()
+///     }
+///
+/// A subclass says how many tensors it keeps for each variable and overrides ``step(_:state:number:)``.
+open class Optimizer {
+  /// How far a step goes. May be changed between steps.
+  public var learnRate: Double
+
+  /// How many steps have been taken since ``setup(on:)``.
+  public private(set) var stepCount = 0
+
+  private var slots: [(variable: Variable, state: [Tensor])]?
+
+  /// - Throws: ``OptimizerError/argument(name:expected:got:)`` when the rate is negative or not finite.
+  public init(learnRate: Double) throws {
+    try Self.check("learnRate", learnRate, "a finite number, 0 or more") { $0 >= 0 && $0.isFinite }
+    self.learnRate = learnRate
+  }
+
+  /// How many tensors of a variable's shape are kept between steps; zeros at first.
+  open var stateTensorCount: Int { 0 }
+
+  /// Changes one variable.
+  ///
+  /// - Parameters:
+  ///   - state: this variable's ``stateTensorCount`` tensors.
+  ///   - number: the step's number; 1 for the first.
+  open func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {}
+
+  /// Takes on a module's variables, with fresh state. Again after ``Module/calcMode(_:)`` or ``Module/to(_:)``.
+  public func setup(on module: Module) throws {
+    slots = try module.vars.sorted { $0.key < $1.key }.map { _, variable in
+      let state = try (0..<stateTensorCount).map { _ in
+        let grad = variable.grad
+        return try Tensor(repeating: 0, shape: grad.shape, dtype: grad.dtype, layout: grad.layout, on: grad.device)
+      }
+      return (variable, state)
+    }
+    stepCount = 0
+  }
+
+  /// Takes one step.
+  ///
+  /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; ``TensorError`` or ``DeviceError`` when the variables are no longer of the
+  ///   shape and type, or where, they were then.
+  public func update() throws {
+    guard let count = slots?.count else { throw OptimizerError.notSetUp }
+    for index in 0..<count {
+      guard let variable = slots?[index].variable else { continue }
+      // Taken out while it changes: two references would make every step a copy.
+      var state = slots?[index].state ?? []
+      slots?[index].state = []
+      defer { slots?[index].state = state }
+      for tensor in state { _ = try variable.data.agreeing(tensor, "the optimizer's step") }
+      variable.grad = try variable.data.agreeing(variable.grad, "the optimizer's step")
+      try step(variable, state: &state, number: stepCount + 1)
+    }
+    stepCount += 1
+  }
+
+  static func check(_ name: String, _ value: Double, _ expected: String, _ isValid: (Double) -> Bool) throws {
+    guard isValid(value) else {
+      throw OptimizerError.argument(name: name, expected: expected, got: "\(value)")
+    }
+  }
+}
+
+public enum OptimizerError: Error, Equatable, Sendable, CustomStringConvertible {
+  case argument(name: String, expected: String, got: String)
+  case notSetUp
+
+  public var description: String {
+    switch self {
+    case .argument(let name, let expected, let got): "optimizer: \(name): expected \(expected), got \(got)"
+    case .notSetUp: "optimizer: update() needs setup(on:) before it"
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/// The seam between the modules and the hardware: memory, and the few operations that the layer and its training are
+/// made of.
+///
+/// A module never asks which backend it is on. The callers (``Tensor``'s methods and the modules) have checked shapes, dtypes
+/// and devices before they come here, so that every backend can rely on what each operation says of its arguments.
+/// Outputs are the sole reference to their storage.
+public protocol Backend: AnyObject, Sendable {
+  // MARK: What it is
+
+  /// How the device is called on a command line: `cpu`, `cuda:0`.
+  var name: String { get }
+  /// What the device is, for people.
+  var summary: String { get }
+  var isGPU: Bool { get }
+
+  // MARK: Memory
+
+  /// Uninitialised memory, aligned to 64 bytes.
+  ///
+  /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
+  func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer
+  /// Takes back what ``allocate(byteCount:)`` gave for the same `byteCount`.
+  func deallocate(_ address: UnsafeMutableRawPointer, byteCount: Int)
+  /// Whether ``Storage/address`` may be read and written by the processor directly.
+  var isHostMemory: Bool { get }
+  /// Copies `source.count` bytes from the host into this backend's memory.
+  func copy(from source: UnsafeRawBufferPointer, to destination: Storage) throws
+  /// Copies `destination.count` bytes from this backend's memory to the host.
+  func copy(from source: Storage, to destination: UnsafeMutableRawBufferPointer) throws
+  /// Copies the whole of one storage to another of the same size, both this backend's.
+  func copy(from source: Storage, to destination: Storage) throws
+
+  // MARK: Elementwise
+
+  /// Sets every value.
+  func fill(_ tensor: inout Tensor, with value: Double) throws
+  /// Copies values between tensors of one shape, from any dtype and layout to any other.
+  func convert(_ source: Tensor, into destination: inout Tensor) throws
+  /// `output = operation(first, second)`, value by value; all of one shape, dtype and layout.
+  func apply(_ operation: Elementwise, _ first: Tensor, _ second: Tensor, into output: inout Tensor) throws
+  /// `target = alpha x + beta target`; both of one shape, dtype and layout. With `beta` 0 what was in the target is not read.
+  func combine(_ alpha: Double, _ x: Tensor, _ beta: Double, _ target: inout Tensor) throws
+  /// One step of Adam on a parameter and its two moving averages, all of one shape, dtype and layout.
+  func adamStep(
+    _ step: AdamStep, gradient: Tensor, parameter: inout Tensor, firstMoment: inout Tensor, secondMoment: inout Tensor
+  ) throws
+  /// The sum of all values, in float64.
+  func sum(_ tensor: Tensor) throws -> Double
+
+  // MARK: Normalisation
+
+  /// Instance normalisation: y = scale (x - mean) invStd + bias, mean and invStd of each plane (t, i) alone.
+  ///
+  /// - Parameters:
+  ///   - input: x, (N, C, spatial...), any dtype and layout.
+  ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1. Likewise `bias`, nil for 0.
+  ///   - epsilon: added to the biased variance under the root; 0 or more.
+  ///   - output: y, shaped, typed and laid out as the input.
+  ///   - mean: receives the means, (N, C), float64.
+  ///   - invStd: receives 1 / sqrt(variance + epsilon), (N, C), float64; 0 where that is a division by zero.
+  func instanceNorm(
+    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double,
+    into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
+  ) throws
+
+  /// The gradient of instance normalisation.
+  ///
+  ///     sums[0] = sum of dy           sums[1] = sum of dy xhat          (over each plane; xhat = (x - mean) invStd)
+  ///     dx = scale invStd (dy - sums[0] / (H W) - xhat sums[1] / (H W))
+  ///
+  /// - Parameters:
+  ///   - gradient: dy, shaped, typed and laid out as the input.
+  ///   - input: x.
+  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it. Likewise `invStd`.
+  ///   - scale: as it was forward.
+  ///   - sums: receives the two sums of each plane, (2, N, C), float64.
+  ///   - inputGradient: receives dx, shaped, typed and laid out as the input; nil when only the sums are needed.
+  func instanceNormGradient(
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
+    sums: inout Tensor, inputGradient: inout Tensor?
+  ) throws
+
+  /// `target = alpha (rows of sums added over N) + beta target`: a parameter's gradient from its planes' sums.
+  ///
+  /// - Parameters:
+  ///   - sums: (2, N, C), float64.
+  ///   - row: 0 for the bias, 1 for the scale.
+  ///   - target: (C). With `beta` 0 what was in it is not read.
+  func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws
+}
+
+/// Operations on pairs of values.
+public enum Elementwise: Sendable {
+  case add
+  case subtract
+  case multiply
+}
+
+/// The numbers of one step of Adam (Kingma and Ba, 2015, algorithm 1).
+public struct AdamStep: Sendable {
+  public var learnRate: Double
+  public var beta1: Double
+  public var beta2: Double
+  public var epsilon: Double
+  /// t: 1 for the first step.
+  public var number: Int
+
+  public init(learnRate: Double, beta1: Double, beta2: Double, epsilon: Double, number: Int) {
+    self.learnRate = learnRate
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.number = number
+  }
+}

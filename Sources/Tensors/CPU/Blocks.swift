@@ -1,0 +1,185 @@
+// A block is a run of a plane's values in float64, in scratch memory that stays in the nearest cache. Kernels compute on blocks
+// alone; only here do they meet dtypes and layouts. float64 holds every value of every dtype and the squares of all but its own, so
+// the arithmetic in between needs no care for range.
+
+/// How many values a block has, at most.
+let blockLength = 512
+
+/// How far apart the blocks of neighbouring planes are in scratch memory. Not a power of two: blocks a multiple of
+/// 4 KiB apart would fight for the same lines of the cache.
+let blockPitch = blockLength + 8
+
+/// How many planes a band has, at most: 16 maps of float32 are one cache line.
+let bandWidth = 16
+
+/// Planes whose values alternate in memory, and are therefore read together: one plane in NCHW, up to
+/// ``bandWidth`` neighbouring maps in NHWC.
+struct Band {
+  /// (t, i) of the first plane, counted as t C + i.
+  var firstPlane: Int
+  /// i of the first plane.
+  var firstMap: Int
+  /// How many planes.
+  var width: Int
+  /// Where the first plane's first value is, in values from the tensor's start.
+  var offset: Int
+}
+
+/// The bands of a tensor (N, C, spatial...).
+struct Bands {
+  let layout: Layout
+  let maps: Int
+  /// Values of one plane: H W.
+  let planeSize: Int
+  let count: Int
+  private let bandsPerImage: Int
+
+  init(_ tensor: Tensor) {
+    layout = tensor.layout
+    maps = tensor.shape[1]
+    bandsPerImage = layout == .nchw ? maps : (maps + bandWidth - 1) / bandWidth
+    // A shape with a 0 in it may have any other extents; their product may overflow and does not matter then.
+    planeSize = tensor.shape.dimensions[2...].reduce(1, &*)
+    count = tensor.count == 0 && planeSize != 0 ? 0 : tensor.shape[0] &* bandsPerImage
+  }
+
+  /// How far apart in memory a plane's values are.
+  var stride: Int { layout == .nchw ? 1 : maps }
+
+  subscript(index: Int) -> Band {
+    let image = index / bandsPerImage
+    let place = index % bandsPerImage
+    switch layout {
+    case .nchw:
+      return Band(firstPlane: index, firstMap: place, width: 1, offset: index * planeSize)
+    case .nhwc:
+      let firstMap = place * bandWidth
+      return Band(
+        firstPlane: image * maps + firstMap, firstMap: firstMap, width: min(bandWidth, maps - firstMap),
+        offset: image * planeSize * maps + firstMap)
+    }
+  }
+}
+
+/// Values in memory that blocks are read from and written to: `width` runs, whose neighbouring values are `stride`
+/// apart and which start next to each other.
+struct Run {
+  let address: UnsafeMutableRawPointer
+  let dtype: DType
+  let offset: Int
+  let stride: Int
+  let width: Int
+
+  init(_ tensor: Tensor, _ band: Band, stride: Int) {
+    address = tensor.storage.address
+    dtype = tensor.dtype
+    offset = band.offset
+    self.stride = stride
+    width = band.width
+  }
+
+  /// A tensor's values as they lie in memory.
+  init(flat tensor: Tensor) {
+    address = tensor.storage.address
+    dtype = tensor.dtype
+    offset = 0
+    stride = 1
+    width = 1
+  }
+
+  /// Reads `count` values of each run, beginning with the `start`th. Run k's go to `block + k * blockPitch`.
+  func load(_ start: Int, _ count: Int, into block: UnsafeMutablePointer<Double>) {
+    switch dtype {
+    case .float16: load(Float16.self, start, count, into: block)
+    case .bfloat16: load(BFloat16.self, start, count, into: block)
+    case .float32: load(Float.self, start, count, into: block)
+    case .float64: load(Double.self, start, count, into: block)
+    }
+  }
+
+  /// Writes what ``load(_:_:into:)`` would read, rounding once.
+  func store(_ start: Int, _ count: Int, from block: UnsafePointer<Double>) {
+    switch dtype {
+    case .float16: store(Float16.self, start, count, from: block)
+    case .bfloat16: store(BFloat16.self, start, count, from: block)
+    case .float32: store(Float.self, start, count, from: block)
+    case .float64: store(Double.self, start, count, from: block)
+    }
+  }
+
+  @inline(__always)
+  private func load<S: Scalar>(
+    _ type: S.Type, _ start: Int, _ count: Int, into block: UnsafeMutablePointer<Double>
+  ) {
+    let values = UnsafePointer(address.assumingMemoryBound(to: S.self)) + offset + start * stride
+    if stride == 1 {
+      var index = 0
+      while index < count {
+        block[index] = values[index].double
+        index += 1
+      }
+    } else {
+      var index = 0
+      while index < count {
+        let row = values + index * stride
+        var run = 0
+        while run < width {
+          block[run * blockPitch + index] = row[run].double
+          run += 1
+        }
+        index += 1
+      }
+    }
+  }
+
+  @inline(__always)
+  private func store<S: Scalar>(_ type: S.Type, _ start: Int, _ count: Int, from block: UnsafePointer<Double>) {
+    let values = address.assumingMemoryBound(to: S.self) + offset + start * stride
+    if stride == 1 {
+      var index = 0
+      while index < count {
+        values[index] = S(block[index])
+        index += 1
+      }
+    } else {
+      var index = 0
+      while index < count {
+        let row = values + index * stride
+        var run = 0
+        while run < width {
+          row[run] = S(block[run * blockPitch + index])
+          run += 1
+        }
+        index += 1
+      }
+    }
+  }
+}
+
+/// Reduces `count` values of each of `width` runs to one `Piece` a run: blocks by `leaf`, then halves merged, a tree whose shape
+/// depends on `count` alone.
+///
+/// - Parameters:
+///   - results: receives the pieces. Has room for `width` pieces for each level of the tree:
+///     ``reductionDepth(_:)`` times `width`.
+///   - leaf: given the start and length of a block, writes `width` pieces.
+func reduce<Piece: Mergeable>(
+  _ start: Int, _ count: Int, width: Int, into results: UnsafeMutablePointer<Piece>,
+  leaf: (Int, Int, UnsafeMutablePointer<Piece>) -> Void
+) {
+  guard count > blockLength else {
+    leaf(start, count, results)
+    return
+  }
+  let blocks = (count + blockLength - 1) / blockLength
+  let half = 1 << (Int.bitWidth - 1 - (blocks - 1).leadingZeroBitCount)
+  let split = half * blockLength
+  reduce(start, split, width: width, into: results, leaf: leaf)
+  reduce(start + split, count - split, width: width, into: results + width, leaf: leaf)
+  for run in 0..<width { results[run].merge(results[width + run]) }
+}
+
+/// How many levels ``reduce(_:_:width:into:leaf:)`` needs room for.
+func reductionDepth(_ count: Int) -> Int {
+  Int.bitWidth - max(count / blockLength, 1).leadingZeroBitCount + 2
+}

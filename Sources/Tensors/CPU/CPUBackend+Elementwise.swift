@@ -1,0 +1,156 @@
+// Value by value, on blocks: read, compute in float64, round once and write. Each block is written by one thread.
+
+extension CPUBackend {
+  public func fill(_ tensor: inout Tensor, with value: Double) throws {
+    let target = Run(flat: tensor)
+    try forEachBlock(of: tensor.count, operands: 1) { start, count, block in
+      block.update(repeating: value, count: count)
+      target.store(start, count, from: block)
+    }
+  }
+
+  public func apply(_ operation: Elementwise, _ first: Tensor, _ second: Tensor, into output: inout Tensor) throws {
+    let (a, b, target) = (Run(flat: first), Run(flat: second), Run(flat: output))
+    try forEachBlock(of: output.count, operands: 2) { start, count, block in
+      let other = block + blockPitch
+      a.load(start, count, into: block)
+      b.load(start, count, into: other)
+      switch operation {
+      case .add: for i in 0..<count { block[i] += other[i] }
+      case .subtract: for i in 0..<count { block[i] -= other[i] }
+      case .multiply: for i in 0..<count { block[i] *= other[i] }
+      }
+      target.store(start, count, from: block)
+    }
+  }
+
+  public func combine(_ alpha: Double, _ x: Tensor, _ beta: Double, _ target: inout Tensor) throws {
+    let (source, destination) = (Run(flat: x), Run(flat: target))
+    try forEachBlock(of: target.count, operands: 2) { start, count, block in
+      source.load(start, count, into: block)
+      if beta == 0 {
+        for i in 0..<count { block[i] *= alpha }
+      } else {
+        let old = block + blockPitch
+        destination.load(start, count, into: old)
+        for i in 0..<count { block[i] = alpha * block[i] + beta * old[i] }
+      }
+      destination.store(start, count, from: block)
+    }
+  }
+
+  public func adamStep(
+    _ step: AdamStep, gradient: Tensor, parameter: inout Tensor, firstMoment: inout Tensor, secondMoment: inout Tensor
+  ) throws {
+    let (g, p) = (Run(flat: gradient), Run(flat: parameter))
+    let (m, v) = (Run(flat: firstMoment), Run(flat: secondMoment))
+    let bias1 = 1 - power(step.beta1, step.number)
+    let bias2 = 1 - power(step.beta2, step.number)
+    try forEachBlock(of: parameter.count, operands: 4) { start, count, gBlock in
+      let pBlock = gBlock + blockPitch
+      let mBlock = pBlock + blockPitch
+      let vBlock = mBlock + blockPitch
+      g.load(start, count, into: gBlock)
+      p.load(start, count, into: pBlock)
+      m.load(start, count, into: mBlock)
+      v.load(start, count, into: vBlock)
+      for i in 0..<count {
+        mBlock[i] = step.beta1 * mBlock[i] + (1 - step.beta1) * gBlock[i]
+        vBlock[i] = step.beta2 * vBlock[i] + (1 - step.beta2) * gBlock[i] * gBlock[i]
+        pBlock[i] -= step.learnRate * (mBlock[i] / bias1) / ((vBlock[i] / bias2).squareRoot() + step.epsilon)
+      }
+      p.store(start, count, from: pBlock)
+      m.store(start, count, from: mBlock)
+      v.store(start, count, from: vBlock)
+    }
+  }
+
+  public func sum(_ tensor: Tensor) throws -> Double {
+    struct Total: Mergeable {
+      var value = 0.0
+      mutating func merge(_ other: Total) { value += other.value }
+    }
+    let source = Run(flat: tensor)
+    let scratch = try Scratch(shares: 1, doublesPerShare: blockPitch)
+    let block = scratch.address.doubles(share: 0)
+    return withUnsafeTemporaryAllocation(of: Total.self, capacity: reductionDepth(tensor.count)) { levels in
+      guard let base = levels.baseAddress else { return 0 }
+      base.initialize(repeating: Total(), count: levels.count)
+      reduce(0, tensor.count, width: 1, into: base) { start, count, result in
+        source.load(start, count, into: block)
+        result.pointee.value = laneSum(block, count)
+      }
+      return base.pointee.value
+    }
+  }
+
+  public func convert(_ source: Tensor, into destination: inout Tensor) throws {
+    if source.layout == destination.layout {
+      let (from, to) = (Run(flat: source), Run(flat: destination))
+      try forEachBlock(of: source.count, operands: 1) { start, count, block in
+        from.load(start, count, into: block)
+        to.store(start, count, from: block)
+      }
+      return
+    }
+    // The planes that alternate in one of the two alternate in NHWC; the other one's are read or written plane by plane.
+    let (interleaved, planar) = source.layout == .nhwc ? (source, destination) : (destination, source)
+    let bands = Bands(interleaved)
+    guard source.count > 0 else { return }
+    let shares = Parallel.shareCount(items: bands.count, values: source.count, threads: threads)
+    let scratch = try Scratch(shares: shares, doublesPerShare: bandWidth * blockPitch)
+    let address = scratch.address
+    let toPlanar = source.layout == .nhwc
+    Parallel.run(items: bands.count, shares: shares) { share, items in
+      let block = address.doubles(share: share)
+      for index in items {
+        let band = bands[index]
+        let alternating = Run(interleaved, band, stride: bands.stride)
+        for start in stride(from: 0, to: bands.planeSize, by: blockLength) {
+          let count = min(blockLength, bands.planeSize - start)
+          if toPlanar { alternating.load(start, count, into: block) }
+          for run in 0..<band.width {
+            let plane = band.firstPlane + run
+            let single = Band(
+              firstPlane: plane, firstMap: band.firstMap + run, width: 1, offset: plane * bands.planeSize)
+            let contiguous = Run(planar, single, stride: 1)
+            if toPlanar {
+              contiguous.store(start, count, from: block + run * blockPitch)
+            } else {
+              contiguous.load(start, count, into: block + run * blockPitch)
+            }
+          }
+          if !toPlanar { alternating.store(start, count, from: block) }
+        }
+      }
+    }
+  }
+
+  /// Calls `body` with the start and length of every block of `count` values, and scratch for `operands` blocks.
+  private func forEachBlock(
+    of count: Int, operands: Int, _ body: (_ start: Int, _ count: Int, _ block: UnsafeMutablePointer<Double>) -> Void
+  ) throws {
+    let blocks = (count + blockLength - 1) / blockLength
+    let shares = Parallel.shareCount(items: blocks, values: count, threads: threads)
+    let scratch = try Scratch(shares: shares, doublesPerShare: operands * blockPitch)
+    let address = scratch.address
+    Parallel.run(items: blocks, shares: shares) { share, items in
+      let block = address.doubles(share: share)
+      for index in items {
+        let start = index * blockLength
+        body(start, min(blockLength, count - start), block)
+      }
+    }
+  }
+}
+
+/// base^exponent by squaring: the same bits on every platform, which `pow` does not promise.
+private func power(_ base: Double, _ exponent: Int) -> Double {
+  var (result, square, rest) = (1.0, base, exponent)
+  while rest > 0 {
+    if rest & 1 == 1 { result *= square }
+    square *= square
+    rest >>= 1
+  }
+  return result
+}

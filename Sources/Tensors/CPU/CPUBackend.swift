@@ -1,0 +1,70 @@
+import Foundation
+
+/// The processor. Plain Swift on blocks of float64, threaded over planes.
+///
+/// Its results have the same bits for any number of threads: a plane's depend on that plane's values alone, and every
+/// sum has a fixed order.
+public final class CPUBackend: Backend {
+  /// With one thread for each core.
+  public static let shared = CPUBackend(checked: max(ProcessInfo.processInfo.activeProcessorCount, 1))
+
+  /// How many threads a call uses, at most.
+  public let threads: Int
+
+  /// - Throws: ``TensorError/argument(name:expected:got:)`` unless `threads` is 1 or more.
+  public convenience init(threads: Int) throws {
+    guard threads > 0 else {
+      throw TensorError.argument(name: "threads", expected: "1 or more", got: "\(threads)")
+    }
+    self.init(checked: threads)
+  }
+
+  private init(checked threads: Int) {
+    self.threads = threads
+  }
+
+  public var name: String { "cpu" }
+  public var isGPU: Bool { false }
+  public var isHostMemory: Bool { true }
+
+  public var summary: String {
+    let gibibytes = Double(MemoryPool.physicalMemory) / Double(1 << 30)
+    let tenths = (gibibytes * 10).rounded() / 10
+    return "\(Self.processorModel), \(threads) thread\(threads == 1 ? "" : "s"), \(tenths) GiB"
+  }
+
+  private static var processorModel: String {
+    let model = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
+      .split(separator: "\n").first { $0.hasPrefix("model name") }?
+      .split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
+    #if arch(x86_64)
+      return model ?? "x86-64 processor"
+    #else
+      return model ?? "processor"
+    #endif
+  }
+
+  // MARK: Memory
+
+  public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
+    try MemoryPool.shared.allocate(byteCount: byteCount)
+  }
+
+  public func deallocate(_ address: UnsafeMutableRawPointer, byteCount: Int) {
+    MemoryPool.shared.deallocate(address, byteCount: byteCount)
+  }
+
+  public func copy(from source: UnsafeRawBufferPointer, to destination: Storage) {
+    guard let base = source.baseAddress else { return }
+    destination.address.copyMemory(from: base, byteCount: source.count)
+  }
+
+  public func copy(from source: Storage, to destination: UnsafeMutableRawBufferPointer) {
+    guard let base = destination.baseAddress else { return }
+    base.copyMemory(from: source.address, byteCount: destination.count)
+  }
+
+  public func copy(from source: Storage, to destination: Storage) {
+    destination.address.copyMemory(from: source.address, byteCount: source.byteCount)
+  }
+}

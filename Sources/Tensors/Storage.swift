@@ -1,0 +1,24 @@
+/// The memory of one tensor, or of several that have not yet been told apart by a write.
+///
+/// It belongs to the backend that allocated it and goes back there when the last tensor lets go. The address is
+/// the backend's own: on the CPU a pointer, on a GPU whatever names memory there.
+public final class Storage: @unchecked Sendable {
+  // Unchecked: the memory is only written through a tensor that holds the sole reference.
+
+  public let address: UnsafeMutableRawPointer
+  public let byteCount: Int
+  public let backend: any Backend
+
+  /// Uninitialised memory for `byteCount` bytes.
+  ///
+  /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
+  public init(byteCount: Int, on backend: any Backend) throws {
+    self.address = try backend.allocate(byteCount: byteCount)
+    self.byteCount = byteCount
+    self.backend = backend
+  }
+
+  deinit {
+    backend.deallocate(address, byteCount: byteCount)
+  }
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import InstanceNorm
+
+struct Apply: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Normalise each map of each picture by its own mean and deviation.",
+    discussion: """
+      y = scale (x - mean) / sqrt(variance + epsilon) + bias. A result that is written as a picture is clipped to 0...1; \
+      without weights, scale or bias it is first shown as 0.5 + 0.25 y.
+      """)
+
+  @Argument(help: "A picture or an .npy array of float16, float32 or float64.")
+  var input: String
+
+  @Option(name: .shortAndLong, help: "The file to write, a picture or an .npy array.")
+  var output: String
+
+  @Option(parsing: .unconditional, help: "Added to the variance under the root; 0 or more.")
+  var epsilon = 1e-5
+
+  @Flag(name: .customLong("no-affine"), help: "Only normalise: scale 1 and bias 0.")
+  var noAffine = false
+
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Scale of each map, or one number for all.", valueName: "a,b,c"))
+  var scale: NumberList?
+
+  @Option(parsing: .unconditional, help: ArgumentHelp("Bias of each map, or one number for all.", valueName: "a,b,c"))
+  var bias: NumberList?
+
+  @Option(help: ArgumentHelp("Scale and bias, as `instnorm fit` or PyTorch writes them.", valueName: "file.safetensors"))
+  var weights: String?
+
+  @Option(help: "How the axes of an .npy array are meant, in and out: nchw, or nhwc with the maps last.")
+  var layout = Layout.nchw
+
+  @Option(help: ArgumentHelp("Where to compute: auto, or a name from `instnorm devices`.", valueName: "device"))
+  var device = "auto"
+
+  @Option(parsing: .unconditional, help: "Threads on the CPU, 1 or more. (default: one for each core)")
+  var threads: Int?
+
+  private var hasParameters: Bool { scale != nil || bias != nil || weights != nil }
+
+  func validate() throws {
+    guard epsilon >= 0, epsilon.isFinite else {
+      throw ValidationError("--epsilon: expected a finite number, 0 or more; got \(epsilon)")
+    }
+    if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
+    if noAffine && hasParameters {
+      throw ValidationError("--no-affine: contradicts --scale, --bias and --weights")
+    }
+    if weights != nil && (scale != nil || bias != nil) {
+      throw ValidationError("--weights: contradicts --scale and --bias")
+    }
+  }
+
+  func run() throws {
+    try checkOutput(output)
+    let device = try chosenDevice()
+    let source = try Source(input, layout: layout)
+    let norm = try layer(for: source)
+    try norm.calcMode(source.tensor.dtype)
+    if let scale {
+      norm.scale?.data = try scale.tensor(maps: source.maps, for: source.tensor.dtype, option: "--scale")
+    }
+    if let bias { norm.bias?.data = try bias.tensor(maps: source.maps, for: source.tensor.dtype, option: "--bias") }
+    if let weights { try norm.load(from: weights) }
+    try norm.to(device)
+    norm.evalMode()
+
+    var result = try norm(source.tensor.to(device)).toHost()
+    if !isArrayFile(output) {
+      if hasParameters {
+        print("\(output) shows y, clipped to 0...1")
+      } else {
+        var shown = try Tensor(
+          repeating: 0.5, shape: result.shape, dtype: result.dtype, layout: result.layout)
+        try shown.combine(0.25, result)
+        result = shown
+        print("\(output) shows 0.5 + 0.25 y, clipped to 0...1")
+      }
+    }
+    try source.write(result, to: output)
+  }
+
+  private func chosenDevice() throws -> Device {
+    let device = try Device(named: device)
+    guard let threads else { return device }
+    guard device == .cpu else { throw ValidationError("--threads: is for the CPU, the device is \(device)") }
+    return try .cpu(threads: threads)
+  }
+
+  private func layer(for source: Source) throws -> InstanceNormND {
+    let name = try weights.flatMap(prefix)
+    return source.tensor.shape.rank == 5
+      ? try InstanceNorm3D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: name)
+      : try InstanceNorm2D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: name)
+  }
+
+  /// The name of the one layer in a file of weights, if the layer has one.
+  private func prefix(ofLayerIn path: String) throws -> String? {
+    let names = try SafetensorsFile(contentsOf: path).names
+    if names.contains("weight") || names.contains("scale") { return nil }
+    let prefixes = Set(
+      names.compactMap { name in
+        [".weight", ".scale"].first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
+      })
+    guard prefixes.count <= 1 else {
+      throw FileError.unsupported(
+        path: path, reason: "expected the weights of one layer, got those of \(prefixes.sorted().joined(separator: ", "))")
+    }
+    return prefixes.first
+  }
+}

@@ -1,0 +1,13 @@
+import ArgumentParser
+import InstanceNorm
+
+struct Devices: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the devices at hand; a star marks the default.")
+
+  func run() {
+    for device in Device.available {
+      print("\(device == .default ? "*" : " ") \(device)  \(device.summary)")
+    }
+  }
+}

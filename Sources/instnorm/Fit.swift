@@ -1,0 +1,106 @@
+import ArgumentParser
+import InstanceNorm
+
+struct Fit: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Learn the scale and bias that bring the normalised input closest to a target.",
+    discussion: """
+      Minimises the mean squared error by gradient descent. `instnorm apply --weights` uses what was learnt.
+      """)
+
+  enum Method: String, CaseIterable, ExpressibleByArgument {
+    case adam, sgd
+  }
+
+  @Argument(help: "A picture or an .npy array.")
+  var input: String
+
+  @Argument(help: "A picture or an .npy array of the same shape.")
+  var target: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "weights.safetensors"))
+  var output: String
+
+  @Option(parsing: .unconditional, help: "How many steps to take, 1 or more.")
+  var steps = 200
+
+  @Option(parsing: .unconditional, help: "How far a step goes; more than 0.")
+  var learnRate = 0.1
+
+  @Option(help: "What makes steps of gradients.")
+  var optimizer = Method.adam
+
+  @Option(parsing: .unconditional, help: "Draws the values from which learning starts, near scale 1 and bias 0.")
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    if steps < 1 { throw ValidationError("--steps: expected 1 or more; got \(steps)") }
+    guard learnRate > 0, learnRate.isFinite else {
+      throw ValidationError("--learn-rate: expected a finite number, more than 0; got \(learnRate)")
+    }
+    guard output.lowercased().hasSuffix(".safetensors") else {
+      throw ValidationError("--output: expected a name that ends in .safetensors; got '\(output)'")
+    }
+  }
+
+  func run() throws {
+    let source = try Source(input)
+    let goal = try Source(target)
+    guard source.tensor.shape == goal.tensor.shape else {
+      throw FileError.unsupported(
+        path: target, reason: "has shape \(goal.tensor.shape), \(input) has \(source.tensor.shape)")
+    }
+    guard source.tensor.count > 0 else { throw FileError.unsupported(path: input, reason: "it holds no values") }
+    // Half-width gradients would round away the last steps; learning is in float32 or wider.
+    let dtype = source.tensor.dtype.parameterDType
+    let (x, goalValues) = (try source.tensor.to(dtype).to(.default), try goal.tensor.to(dtype).to(.default))
+
+    let norm =
+      x.shape.rank == 5 ? try InstanceNorm3D(numOfMaps: source.maps) : try InstanceNorm2D(numOfMaps: source.maps)
+    try norm.calcMode(dtype)
+    norm.scale?.data = try .randomNormal([source.maps], mean: 1, deviation: 0.02, seed: seed, dtype: dtype)
+    norm.bias?.data = try .randomNormal([source.maps], mean: 0, deviation: 0.02, seed: seed &+ 1, dtype: dtype)
+    try norm.to(.default)
+
+    let optimizer: Optimizer =
+      switch self.optimizer {
+      case .adam: try Adam(learnRate: learnRate)
+      case .sgd: try SGD(learnRate: learnRate)
+      }
+    try optimizer.setup(on: norm)
+
+    var progress = ProgressBar(total: steps)
+    var (first, last) = (Double.nan, Double.nan)
+    for step in 1...steps {
+      let (loss, grad) = try meanSquaredError(norm(x), goalValues)
+      guard loss.isFinite else {
+        progress.finish()
+        throw Diverged(step: step, loss: loss, input: input, target: target)
+      }
+      if step == 1 { first = loss }
+      last = loss
+      try norm.backward(grad, updGrad: false)
+      try optimizer.update()
+      progress.show(step, "loss \(short(loss))")
+    }
+    progress.finish()
+    last = try meanSquaredError(norm(x), goalValues).loss
+    try norm.save(to: output)
+
+    print("loss \(short(first)) before, \(short(last)) after \(steps) step\(steps == 1 ? "" : "s")")
+    for (name, variable) in norm.vars.sorted(by: { $0.key > $1.key }) { print("\(name) \(variable.data)") }
+  }
+
+  struct Diverged: Error, CustomStringConvertible {
+    let step: Int
+    let loss: Double
+    let input: String
+    let target: String
+
+    var description: String {
+      step == 1
+        ? "\(input) or \(target): the loss is \(loss) before the first step; are there values that are not finite?"
+        : "--learn-rate: the loss became \(loss) at step \(step); a smaller rate may help"
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import ArgumentParser
+import Foundation
+import ImageFiles
+import InstanceNorm
+
+/// What an input file holds: planes to normalise, and what has to be kept for the output.
+struct Source {
+  let path: String
+  /// (N, C, H, W) or (N, C, D, H, W).
+  var tensor: Tensor
+  /// The picture that the tensor came from; nil for an array.
+  var picture: Picture?
+  /// Whether the array had no batch dimension, and the output has none either.
+  private var isSingle = false
+
+  /// - Parameter layout: how an array's axes are meant. A picture's tensor is given it.
+  init(_ path: String, layout: Layout = .nchw) throws {
+    self.path = path
+    guard isArrayFile(path) else {
+      let picture = try Picture(contentsOf: path)
+      self.picture = picture
+      tensor = try picture.colors.to(layout)
+      return
+    }
+    tensor = try NPY.read(from: path)
+    let inFile = tensor.shape.dimensions
+    guard (3...5).contains(inFile.count) else {
+      throw FileError.unsupported(
+        path: path, reason: "expected an array of rank 3 (C, H, W), 4 or 5, got shape \(tensor.shape)")
+    }
+    isSingle = inFile.count == 3
+    let batched = isSingle ? [1] + inFile : inFile
+    tensor = tensor.reinterpreted(as: Shape(layout.logicalOrder(batched)), layout: layout)
+  }
+
+  var maps: Int { tensor.shape[1] }
+
+  /// Makes a grey picture three equal maps, so that it can be used with one in colour.
+  mutating func expandGrey() throws {
+    guard picture != nil, maps == 1 else { return }
+    let plane = try tensor.array(of: Float.self)
+    var shape = tensor.shape
+    shape.dimensions[1] = 3
+    tensor = try Tensor(plane + plane + plane, shape: shape).to(tensor.layout)
+  }
+
+  /// Writes a result that is shaped as this source, with the picture's transparency if it was one.
+  func write(_ result: Tensor, to output: String) throws {
+    if isArrayFile(output) {
+      let inFile = result.layout.memoryOrder(result.shape.dimensions)
+      try NPY.write(isSingle ? result.reinterpreted(as: Shape(inFile.dropFirst())) : result, to: output)
+      return
+    }
+    do {
+      try Picture(
+        colors: result, alpha: picture?.alpha, is16Bit: picture?.is16Bit ?? false
+      ).write(to: output)
+    } catch TensorError.invalidShape(let shape, _) {
+      throw FileError.notWritten(
+        path: output, reason: "a picture has shape (1, 1 or 3, height, width), this result has \(shape)")
+    }
+  }
+}
+
+func isArrayFile(_ path: String) -> Bool {
+  (path as NSString).pathExtension.lowercased() == "npy"
+}
+
+/// Refuses, before any work, an output that could not be written in the end.
+func checkOutput(_ path: String) throws {
+  guard isArrayFile(path) || Picture.canWrite(to: path) else {
+    throw ValidationError("--output: '\(path)' ends neither in .npy nor as a picture format that can be written")
+  }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import InstanceNorm
+
+struct Transfer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Give a picture the colours of another.",
+    discussion: """
+      Normalises each channel of the content and gives it the mean and deviation of that channel of the style: adaptive \
+      instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et al. 2001.
+      """)
+
+  @Argument(help: "The picture (or .npy array) whose shapes to keep.")
+  var content: String
+
+  @Argument(help: "The picture (or .npy array) whose colours to take.")
+  var style: String
+
+  @Option(name: .shortAndLong, help: "The file to write, a picture or an .npy array.")
+  var output: String
+
+  func run() throws {
+    try checkOutput(output)
+    var content = try Source(content)
+    var style = try Source(style)
+    guard content.tensor.shape.rank == 4 else {
+      throw FileError.unsupported(
+        path: content.path, reason: "expected pictures (N, C, H, W), got shape \(content.tensor.shape)")
+    }
+    guard style.tensor.shape.rank == 4, style.tensor.shape[0] == 1 else {
+      throw FileError.unsupported(
+        path: style.path, reason: "expected one picture (1, C, H, W), got shape \(style.tensor.shape)")
+    }
+    if content.maps != style.maps {
+      try content.expandGrey()
+      try style.expandGrey()
+    }
+    guard content.maps == style.maps else {
+      throw FileError.unsupported(
+        path: style.path, reason: "has \(style.maps) channels, \(content.path) has \(content.maps)")
+    }
+
+    let moments = try style.tensor.planeSummaries().map(\.moments)
+    let dtype = content.tensor.dtype
+    let norm = try InstanceNorm2D(numOfMaps: content.maps)
+    try norm.calcMode(dtype)
+    norm.scale?.data = try Tensor(moments.map { $0.variance.squareRoot() }).to(dtype.parameterDType)
+    norm.bias?.data = try Tensor(moments.map(\.mean)).to(dtype.parameterDType)
+    norm.evalMode()
+    try content.write(try norm(content.tensor), to: output)
+  }
+}
