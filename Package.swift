@@ -37,7 +37,7 @@ let package = Package(
 
     // MARK: Tests
     .target(name: "TestSupport", dependencies: ["InstanceNorm"], path: "Tests/TestSupport"),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "ArrayFiles", "TestSupport"]),
     .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),

@@ -50,7 +50,7 @@ public struct Moments: Equatable, Sendable, Mergeable {
   ///
   /// The second pass sums the deviations along with their squares. In exact arithmetic that sum is 0; what it
   /// is corrects the rounding of the mean, so that equal values have exactly their value as mean and exactly 0 as
-  /// squared deviations.
+  /// squared deviations. Squares of values beyond 1e150 leave float64's range: scale such values first.
   public init(of values: UnsafeBufferPointer<Double>) {
     guard let base = values.baseAddress, !values.isEmpty else {
       self.init()

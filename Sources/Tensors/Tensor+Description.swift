@@ -40,7 +40,6 @@ private struct Printer {
     let host = try tensor.toHost()
 
     /// The values that are shown, in order.
-    var numbers: [String] = []
     func collect(_ axis: Int, _ offset: Int, _ read: (Int) -> Number) -> [Number] {
       if axis == shape.rank { return [read(offset)] }
       return shown[axis].compactMap { $0 }.flatMap { collect(axis + 1, offset + $0 * strides[axis], read) }
@@ -48,7 +47,7 @@ private struct Printer {
     let values: [Number] = try host.withUnsafeBytes { bytes in
       collect(0, 0) { Number(bytes, at: $0, host.dtype) }
     }
-    numbers = Self.format(values)
+    let numbers = Self.format(values, host.dtype)
 
     var next = numbers.makeIterator()
     func write(_ axis: Int) -> String {
@@ -118,13 +117,15 @@ private struct Printer {
     }
   }
 
-  private static func format(_ numbers: [Number]) -> [String] {
-    let magnitudes = numbers.map(\.value.magnitude).filter { $0.isFinite && $0 != 0 }
+  private static func format(_ numbers: [Number], _ dtype: DType) -> [String] {
+    let magnitudes = numbers.filter { $0.value.isFinite && $0.value != 0 }.map(\.value.magnitude)
     let (least, greatest) = (magnitudes.min() ?? 1, magnitudes.max() ?? 1)
-    let scientific = greatest >= 1e8 || least < 1e-4 || greatest / least > 1000
+    let scientific = greatest >= 1e8 || least < 1e-4 || ratio(greatest, least, dtype) > 1000
     let finite = numbers.filter(\.value.isFinite)
-    let parts = finite.map { scientific ? Self.scientific($0) : Self.positional($0) }
+    var parts = finite.map { scientific ? Self.scientific($0) : Self.positional($0) }
     let fractionWidth = parts.map { $0.fraction.count }.max() ?? 0
+    // Where one value needs more digits than another, the other's are given as far, and not zeros.
+    if scientific { parts = finite.map { Self.scientific($0, fractionDigits: fractionWidth) } }
     let exponentWidth = parts.map { $0.exponent.count }.max() ?? 0
     var wholeWidth = parts.map { $0.whole.count }.max() ?? 0
     let afterWhole = parts.isEmpty ? 0 : 1 + fractionWidth + exponentWidth
@@ -136,8 +137,7 @@ private struct Printer {
       guard number.value.isFinite, let text = part.next() else {
         return Self.name(number.value).padded(left: wholeWidth + afterWhole)
       }
-      let fraction = text.fraction.padded(right: fractionWidth, with: scientific ? "0" : " ")
-      return text.whole.padded(left: wholeWidth) + "." + fraction + text.exponent
+      return text.whole.padded(left: wholeWidth) + "." + text.fraction.padded(right: fractionWidth) + text.exponent
     }
   }
 
@@ -164,17 +164,23 @@ private struct Printer {
     return (sign + parts[0], parts.count > 1 ? String(parts[1]) : "", "")
   }
 
-  private static func scientific(_ number: Number) -> Parts {
-    var (digits, exponent) = number.digits
-    let sign = number.value.sign == .minus ? "-" : ""
-    if digits.count - 1 > precision {
-      let rounded = String(format: "%.\(precision)e", number.value.magnitude).split(separator: "e")
-      digits = rounded[0].filter { $0 != "." }
-      exponent = Int(rounded[1]) ?? exponent
-      while digits.last == "0", digits.count > 1 { digits.removeLast() }
+  /// - Parameter fractionDigits: how many; nil for as many as tell the value from its neighbours, up to the precision.
+  private static func scientific(_ number: Number, fractionDigits: Int? = nil) -> Parts {
+    let needed = min(number.digits.digits.count - 1, precision)
+    let text = String(format: "%.\(fractionDigits ?? needed)e", number.value.magnitude).split(separator: "e")
+    let digits = text[0].split(separator: ".")
+    var fraction = digits.count > 1 ? String(digits[1]) : ""
+    if fractionDigits == nil { while fraction.last == "0" { fraction.removeLast() } }
+    return ((number.value.sign == .minus ? "-" : "") + digits[0], fraction, "e" + text[1])
+  }
+
+  /// How many times larger one value is than another, as NumPy finds it: in the array's own type.
+  private static func ratio(_ first: Double, _ second: Double, _ dtype: DType) -> Double {
+    switch dtype {
+    case .float16: Double(Float16(first) / Float16(second))
+    case .bfloat16, .float32: Double(Float(first) / Float(second))
+    case .float64: first / second
     }
-    let power = String(exponent.magnitude).padded(left: 2, with: "0")
-    return (sign + digits.prefix(1), String(digits.dropFirst()), "e" + (exponent < 0 ? "-" : "+") + power)
   }
 }
 

@@ -37,7 +37,7 @@ struct Bands {
   init(_ tensor: Tensor) {
     layout = tensor.layout
     maps = tensor.shape[1]
-    bandsPerImage = layout == .nchw ? maps : (maps + bandWidth - 1) / bandWidth
+    bandsPerImage = layout == .nchw ? maps : maps / bandWidth + (maps % bandWidth == 0 ? 0 : 1)
     // A shape with a 0 in it may have any other extents; their product may overflow and does not matter then.
     planeSize = tensor.shape.dimensions[2...].reduce(1, &*)
     count = tensor.count == 0 && planeSize != 0 ? 0 : tensor.shape[0] &* bandsPerImage

@@ -1,0 +1,91 @@
+import InstanceNorm
+import TestSupport
+import Testing
+
+/// What a caller can get wrong with a layer throws an error that says what was expected and what came.
+@Suite struct NeverATrapTests {
+  @Test func `constructor arguments`() throws {
+    for maps in [0, -1, Int.min] {
+      #expect(throws: ModuleError.argument(module: "InstanceNorm2D", name: "numOfMaps", expected: "1 or more", got: "\(maps)")) {
+        try InstanceNorm2D(numOfMaps: maps)
+      }
+    }
+    for epsilon in [-1e-5, .nan, .infinity, -.infinity] {
+      #expect(throws: ModuleError.self) { try InstanceNorm2D(numOfMaps: 3, epsilon: epsilon) }
+    }
+    #expect(throws: TensorError.self) { try InstanceNorm2D(numOfMaps: Int.max) }
+    #expect(throws: Never.self) { try InstanceNorm2D(numOfMaps: 3, epsilon: 0) }
+  }
+
+  @Test func `rank and channel count`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    for shape in [[3, 4, 4], [2, 4, 4, 4], [3], [], [1, 3, 2, 2, 2], [3, 2, 4, 4]] as [Shape] {
+      #expect(throws: ModuleError.dataShape(module: "InstanceNorm2D", expected: "(N, 3, H, W)", got: shape)) {
+        try norm(Tensor.zeros(shape))
+      }
+    }
+    #expect(throws: ModuleError.self) { try InstanceNorm1D(numOfMaps: 3)(Tensor.zeros([1, 3, 4, 4])) }
+    #expect(throws: ModuleError.self) { try InstanceNorm3D(numOfMaps: 3)(Tensor.zeros([1, 3, 4, 4])) }
+    #expect(
+      "\(ModuleError.dataShape(module: "InstanceNorm2D", expected: "(N, 3, H, W)", got: [3, 4, 4]))"
+        == "InstanceNorm2D: expected data of shape (N, 3, H, W), got (3, 4, 4)")
+  }
+
+  @Test func `dtype of data and gradient`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    #expect(throws: ModuleError.dataType(module: "InstanceNorm2D", expected: .float32, got: .float16)) {
+      try norm(Tensor.zeros([1, 3, 4, 4], dtype: .float16))
+    }
+    try norm(Tensor.zeros([1, 3, 4, 4]))
+    #expect(throws: ModuleError.gradType(module: "InstanceNorm2D", expected: .float32, got: .float64)) {
+      try norm.backward(Tensor.zeros([1, 3, 4, 4], dtype: .float64))
+    }
+  }
+
+  @Test func `gradient shape, and backward before forward`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    let dy = try Tensor.zeros([1, 3, 4, 4])
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.backward(dy) }
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.backward(dy, updGrad: false) }
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.updateGrad(dy) }
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) {
+      try norm.accGradParams(dy, scale: 1, momentum: 0)
+    }
+    try norm(dy)
+    #expect(throws: ModuleError.gradShape(module: "InstanceNorm2D", expected: [1, 3, 4, 4], got: [1, 3, 4, 5])) {
+      try norm.backward(Tensor.zeros([1, 3, 4, 5]))
+    }
+    // Past the parent's checks.
+    #expect(throws: TensorError.self) { try norm.updateGrad(Tensor.zeros([1, 3, 2, 2])) }
+    norm.reset()
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.backward(dy) }
+  }
+
+  @Test func `variables that no longer fit`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    let x = try Tensor.zeros([1, 3, 4, 4])
+    norm.scale?.data = try Tensor([1, 2] as [Float])
+    #expect(
+      throws: ModuleError.variable(
+        module: "InstanceNorm2D", name: "scale", expected: "shape (3,), float32", got: "(2,), float32")
+    ) { try norm(x) }
+    norm.scale?.data = try Tensor([1.0, 2.0, 3.0])
+    #expect(throws: ModuleError.self) { try norm(x) }
+    norm.scale?.data = try .ones([3])
+    try norm(x)
+    norm.bias?.grad = try .zeros([1])
+    #expect(throws: ModuleError.self) { try norm.backward(x) }
+  }
+
+  @Test func `devices`() throws {
+    #expect(throws: TensorError.self) { try Device.cpu(threads: 0) }
+    #expect(throws: DeviceError.unknown(name: "cuda:9", available: Device.available)) { try Device(named: "cuda:9") }
+    #expect(try Device(named: "cpu") == .cpu)
+    #expect(try Device(named: "auto") == .default)
+    #expect(Device.available.contains(.default))
+    if !Device.available.contains(where: \.isGPU) {
+      #expect(throws: DeviceError.noGPU(lookedAt: Device.available)) { try Tensor.zeros([1]).toGPU() }
+    }
+    #expect("\(DeviceError.noGPU(lookedAt: [.cpu]))" == "no GPU was found; looked at the devices at hand: cpu")
+  }
+}

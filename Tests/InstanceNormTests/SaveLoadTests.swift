@@ -1,0 +1,123 @@
+import Foundation
+import InstanceNorm
+import TestSupport
+import Testing
+
+@Suite struct SaveLoadTests {
+  private let folder = TemporaryFolder()
+
+  @Test func `what is saved is loaded, bit for bit, under PyTorch's names`() throws {
+    for name in [nil, "norm1", "block.3.norm"] {
+      let path = folder.file("w.safetensors")
+      let norm = try InstanceNorm2D(numOfMaps: 5, name: name)
+      norm.scale?.data = try .randomNormal([5], seed: 1)
+      norm.bias?.data = try .randomNormal([5], seed: 2)
+      try norm.save(to: path)
+      let prefix = name.map { $0 + "." } ?? ""
+      #expect(try SafetensorsFile(contentsOf: path).names == ["\(prefix)bias", "\(prefix)weight"])
+
+      let other = try InstanceNorm2D(numOfMaps: 5, name: name)
+      try other.load(from: path)
+      #expect(try bits(#require(other.scale).data) == bits(#require(norm.scale).data))
+      #expect(try bits(#require(other.bias).data) == bits(#require(norm.bias).data))
+    }
+    #expect(folder.contents == ["w.safetensors"])
+  }
+
+  @Test func `a layer finds its own in the file of a network that PyTorch saved`() throws {
+    let norm1 = try InstanceNorm2D(numOfMaps: 4, name: "norm1")
+    try norm1.load(from: golden("state_dict.safetensors"))
+    #expect(try bits(#require(norm1.scale).data) == bits(NPY.read(from: golden("state_dict_norm1_weight.npy"))))
+    let norm2 = try InstanceNorm2D(numOfMaps: 4, name: "norm2")
+    try norm2.load(from: golden("state_dict.safetensors"))
+    #expect(try bits(#require(norm2.bias).data) == bits(NPY.read(from: golden("state_dict_norm2_bias.npy"))))
+  }
+
+  @Test func `scale is accepted for weight, and other types are converted`() throws {
+    let path = folder.file("scale.safetensors")
+    try SafetensorsFile.write(
+      ["scale": Tensor([1.5, 2.5]).to(.float16), "bias": Tensor([0.5, -0.5])], to: path)
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    try norm.load(from: path)
+    #expect(try #require(norm.scale).data.array(of: Float.self) == [1.5, 2.5])
+    #expect(norm.scale?.data.dtype == .float32)
+    #expect(try #require(norm.bias).data.array(of: Float.self) == [0.5, -0.5])
+  }
+
+  @Test func `a file that does not fit changes nothing`() throws {
+    let path = folder.file("bad.safetensors")
+    let norm = try InstanceNorm2D(numOfMaps: 2, name: "n")
+    norm.scale?.data = try Tensor([3, 4] as [Float])
+
+    try SafetensorsFile.write(["n.weight": Tensor([9, 9] as [Float])], to: path)
+    #expect(throws: FileError.missingTensor(path: path, name: "n.bias", available: ["n.weight"])) {
+      try norm.load(from: path)
+    }
+    try SafetensorsFile.write(["n.weight": Tensor([9, 9] as [Float]), "n.bias": .zeros([3])], to: path)
+    #expect(
+      throws: ModuleError.variable(
+        module: "InstanceNorm2D", name: "bias", expected: "shape (2,)", got: "(3,) in \(path)")
+    ) { try norm.load(from: path) }
+    #expect(throws: FileError.self) { try norm.load(from: folder.file("none.safetensors")) }
+    #expect(try #require(norm.scale).data.doubles == [3, 4])
+  }
+
+  @Test func `attributes are saved and loaded too`() throws {
+    final class Counter: Module {}
+    let path = folder.file("c.safetensors")
+    let counter = Counter(name: "c")
+    counter.setAttr("count", try Tensor([7.0]))
+    try counter.save(to: path)
+    let other = Counter(name: "c")
+    other.setAttr("count", try Tensor([0.0]))
+    try other.load(from: path)
+    #expect(try #require(other.attrs["count"]).doubles == [7])
+  }
+
+  @Test func `a failed save leaves the old file`() throws {
+    let path = folder.file("old.safetensors")
+    try write("old".utf8, to: path)
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    #expect(throws: FileError.self) { try norm.save(to: folder.file("missing/w.safetensors")) }
+    #expect(throws: FileError.self) { try norm.save(to: folder.path) }
+    #expect(try bytes(of: path) == Array("old".utf8))
+  }
+}
+
+@Suite struct BlueprintTests {
+  @Test func `a layer is rebuilt from its blueprint's JSON`() throws {
+    let layers: [InstanceNormND] = [
+      try InstanceNorm1D(numOfMaps: 3), try InstanceNorm2D(numOfMaps: 4, epsilon: 0.25, affine: false, name: "n"),
+      try InstanceNorm3D(numOfMaps: 1, epsilon: 0),
+    ]
+    for layer in layers {
+      let json = try layer.blueprint.json()
+      let copy = try Blueprint(json: json).build()
+      #expect(type(of: copy) == type(of: layer))
+      #expect(copy.description == layer.description)
+      #expect(copy.blueprint == layer.blueprint)
+    }
+    #expect(
+      try InstanceNorm2D(numOfMaps: 3).blueprint.json()
+        == #"{"classname":"InstanceNorm2D","scheme":{"affine":true,"epsilon":1e-05,"name":null,"numOfMaps":3}}"#)
+  }
+
+  @Test func `other classes are built by builders that are given`() throws {
+    let blueprint = try PReLU(name: "act").blueprint
+    #expect(throws: ModuleError.self) { try blueprint.build() }
+    let module = try blueprint.build(with: ["PReLU": { try PReLU(name: $0.string("name")) }])
+    #expect(module.name == "act")
+  }
+
+  @Test func `what is not a blueprint throws`() throws {
+    for json in [
+      "", "[]", "{", #"{"classname": 3}"#, #"{"classname":"InstanceNorm2D","scheme":{"numOfMaps":[1]}}"#,
+      #"{"classname":"InstanceNorm2D","scheme":{"numOfMaps":"3","epsilon":1,"affine":true}}"#,
+      #"{"classname":"InstanceNorm2D","scheme":{"numOfMaps":3,"epsilon":1}}"#,
+      #"{"classname":"InstanceNorm2D","scheme":{"numOfMaps":3,"epsilon":-1,"affine":true}}"#,
+      #"{"classname":"Other","scheme":{}}"#,
+    ] {
+      #expect(throws: ModuleError.self, "\(json)") { try Blueprint(json: json).build() }
+    }
+  }
+}
