@@ -62,8 +62,8 @@ public enum NPY {
   }
 
   private static func readHeader(_ file: FileReader) throws -> (NPYHeader, start: Int) {
-    let magic = try file.bytes(at: 0, count: 8, what: "the magic number")
-    guard magic[0] == 0x93, magic[1..<6].elementsEqual("NUMPY".utf8) else {
+    let magic = try file.bytes(at: 0, count: min(8, file.size), what: "the magic number")
+    guard magic.starts(with: [0x93] + Array("NUMPY".utf8)), magic.count == 8 else {
       throw FileError.malformed(path: file.path, reason: "not an .npy file: it does not begin with \\x93NUMPY")
     }
     guard (1...3).contains(magic[6]), magic[7] == 0 else {

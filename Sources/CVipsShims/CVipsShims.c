@@ -7,10 +7,14 @@ static VipsImage *vips(const shim_image *image) { return (VipsImage *)image; }
 
 static shim_image *made(int failed, VipsImage *image) { return failed ? NULL : (shim_image *)image; }
 
+static void ignore(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data) {}
+
 bool shim_start(void) {
   if (vips_init("instnorm") != 0) return false;
   // Results of earlier calls would be found by file name, even when the file has changed since.
   vips_cache_set_max(0);
+  // What goes wrong is returned as an error; libvips would print it as well.
+  g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING, ignore, NULL);
   return true;
 }
 
@@ -26,7 +30,7 @@ shim_image *shim_image_open(const char *path) {
   // By way of a source: a plain file name would have its brackets read as options ("scan[1].png").
   VipsSource *source = vips_source_new_from_file(path);
   if (!source) return NULL;
-  VipsImage *image = vips_image_new_from_source(source, "", NULL);
+  VipsImage *image = vips_image_new_from_source(source, "", "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
   g_object_unref(source);
   return (shim_image *)image;
 }
@@ -119,12 +123,28 @@ shim_image *shim_image_flatten(shim_image *image, bool wide) {
 }
 
 bool shim_can_write(const char *suffix) {
-  bool found = vips_foreign_find_save_buffer(suffix) != NULL;
+  bool found = vips_foreign_find_save_target(suffix) || vips_foreign_find_save_buffer(suffix);
   vips_error_clear();
   return found;
 }
 
 void *shim_image_encode(shim_image *image, const char *suffix, size_t *byte_count) {
   void *bytes = NULL;
-  return vips_image_write_to_buffer(vips(image), suffix, &bytes, byte_count, NULL) ? NULL : bytes;
+  // Some formats have a writer to targets alone (PPM), some to buffers alone (those that ImageMagick writes).
+  if (!vips_foreign_find_save_target(suffix)) {
+    vips_error_clear();
+    return vips_image_write_to_buffer(vips(image), suffix, &bytes, byte_count, NULL) ? NULL : bytes;
+  }
+  VipsTarget *target = vips_target_new_to_memory();
+  if (!target) return NULL;
+  if (vips_image_write_to_target(vips(image), suffix, target, NULL) == 0) {
+    VipsBlob *blob = NULL;
+    g_object_get(target, "blob", &blob, NULL);
+    const void *data = vips_blob_get(blob, byte_count);
+    bytes = g_malloc(*byte_count);
+    memcpy(bytes, data, *byte_count);
+    vips_area_unref(VIPS_AREA(blob));
+  }
+  g_object_unref(target);
+  return bytes;
 }

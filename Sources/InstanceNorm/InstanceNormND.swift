@@ -136,9 +136,11 @@ open class InstanceNormND: Module {
     }
     // The hooks are open, so callers may have come past the parent's checks.
     let grad = try inData.agreeing(grad, "\(className), backward")
+    let scale = try parameter(scale, for: inData)
+    _ = try parameter(bias, for: inData)
     var sums = try Tensor(uninitialized: [2, inData.shape[0], numOfMaps], dtype: .float64, on: inData.device)
     try inData.storage.backend.instanceNormGradient(
-      grad, input: inData, mean: saveMean, invStd: saveInvVar, scale: try parameter(scale, for: inData),
+      grad, input: inData, mean: saveMean, invStd: saveInvVar, scale: scale,
       sums: &sums, inputGradient: &inputGradient)
     return sums
   }

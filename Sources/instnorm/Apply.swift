@@ -69,19 +69,17 @@ struct Apply: ParsableCommand {
     try norm.to(device)
     norm.evalMode()
 
-    var result = try norm(source.tensor.to(device)).toHost()
-    if !isArrayFile(output) {
-      if hasParameters {
-        print("\(output) shows y, clipped to 0...1")
-      } else {
-        var shown = try Tensor(
-          repeating: 0.5, shape: result.shape, dtype: result.dtype, layout: result.layout)
-        try shown.combine(0.25, result)
-        result = shown
-        print("\(output) shows 0.5 + 0.25 y, clipped to 0...1")
-      }
+    let y = try norm(source.tensor.to(device)).toHost()
+    if isArrayFile(output) || hasParameters {
+      try source.write(y, to: output)
+    } else {
+      var shown = try Tensor(repeating: 0.5, shape: y.shape, dtype: y.dtype, layout: y.layout)
+      try shown.combine(0.25, y)
+      try source.write(shown, to: output)
     }
-    try source.write(result, to: output)
+    if !isArrayFile(output) {
+      print("\(output) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
+    }
   }
 
   private func chosenDevice() throws -> Device {

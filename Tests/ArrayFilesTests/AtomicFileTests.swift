@@ -1,0 +1,72 @@
+import ArrayFiles
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct AtomicFileTests {
+  private let folder = TemporaryFolder()
+
+  private struct Failure: Error {}
+
+  private func append(_ text: String, to path: String, thenFail: Bool = false) throws {
+    try AtomicFile.write(to: path) { append in
+      try Array(text.utf8).withUnsafeBytes { try append($0) }
+      if thenFail { throw Failure() }
+    }
+  }
+
+  @Test func `a file is written, and written over`() throws {
+    let path = folder.file("a")
+    try append("one", to: path)
+    try append("two", to: path)
+    #expect(try bytes(of: path) == Array("two".utf8))
+    #expect(folder.contents == ["a"])
+  }
+
+  @Test func `a failure half way leaves the old file and nothing else`() throws {
+    let path = folder.file("a")
+    try append("old", to: path)
+    #expect(throws: Failure.self) { try append("new", to: path, thenFail: true) }
+    #expect(try bytes(of: path) == Array("old".utf8))
+    #expect(throws: Failure.self) { try append("new", to: folder.file("b"), thenFail: true) }
+    #expect(folder.contents == ["a"])
+  }
+
+  @Test func `until all is written a reader finds the old file`() throws {
+    let path = folder.file("a")
+    try append("old", to: path)
+    try AtomicFile.write(to: path) { append in
+      try Array("new".utf8).withUnsafeBytes { try append($0) }
+      #expect(try bytes(of: path) == Array("old".utf8))
+    }
+    #expect(try bytes(of: path) == Array("new".utf8))
+  }
+
+  @Test func `links are followed and permissions kept`() throws {
+    let (path, link) = (folder.file("a"), folder.file("link"))
+    try append("old", to: path)
+    chmod(path, 0o640)
+    symlink(path, link)
+    try append("new", to: link)
+    #expect(try bytes(of: path) == Array("new".utf8))
+    var status = stat()
+    lstat(link, &status)
+    #expect(status.st_mode & S_IFMT == S_IFLNK)
+    stat(path, &status)
+    #expect(status.st_mode & 0o777 == 0o640)
+  }
+
+  @Test func `devices are written to and not replaced`() throws {
+    try append("gone", to: "/dev/null")
+    var status = stat()
+    stat("/dev/null", &status)
+    #expect(status.st_mode & S_IFMT == S_IFCHR)
+    #expect(throws: FileError.self) { try append("x", to: "/dev/full") }
+  }
+
+  @Test func `folders, and places that are not there, throw`() throws {
+    #expect(throws: FileError.notWritten(path: folder.path, reason: "it is a folder")) { try append("x", to: folder.path) }
+    let nowhere = folder.file("no/where")
+    #expect(throws: FileError.notWritten(path: nowhere, reason: "No such file or directory")) { try append("x", to: nowhere) }
+  }
+}

@@ -1,0 +1,98 @@
+import ArrayFiles
+import Foundation
+import TestSupport
+import Tensors
+import Testing
+
+@Suite struct SafetensorsTests {
+  private let folder = TemporaryFolder()
+
+  /// A file of a header and values, put together by hand.
+  private func file(_ header: String, values: Int = 8, claimedLength: UInt64? = nil) throws -> String {
+    let length = claimedLength ?? UInt64(header.utf8.count)
+    let path = folder.file("a.safetensors")
+    try write((0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(header.utf8) + Array(repeating: 0, count: values), to: path)
+    return path
+  }
+
+  @Test func `PyTorch's file is read, with types that tensors do not have left alone`() throws {
+    let file = try SafetensorsFile(contentsOf: golden("state_dict.safetensors"))
+    #expect(file.names.contains("norm1.num_batches_tracked"))
+    let entry = try #require(file.entries["conv.weight"])
+    #expect(entry.dtype == "F32" && entry.shape == [4, 3, 3, 3] && entry.range.count == 432)
+    #expect(try bits(file.tensor(named: "norm1.weight")) == bits(NPY.read(from: golden("state_dict_norm1_weight.npy"))))
+    let error = #expect(throws: FileError.self) { try file.tensor(named: "norm1.num_batches_tracked") }
+    #expect("\(try #require(error))".contains("I64"))
+  }
+
+  @Test func `what is written is read again, in every type`() throws {
+    let path = folder.file("b.safetensors")
+    var tensors: [String: Tensor] = ["a/\"quoted\" ü": try .zeros([0, 3]), "scalar": try Tensor([3.5], shape: [])]
+    for dtype in DType.allCases { tensors["\(dtype)"] = try .randomNormal([3, 5], seed: 1, dtype: dtype) }
+    tensors["channels last"] = try .randomNormal([2, 3, 4, 5], seed: 2).to(.nhwc)
+    try SafetensorsFile.write(tensors, metadata: ["format": "pt", "note": "two\nlines"], to: path)
+
+    let file = try SafetensorsFile(contentsOf: path)
+    #expect(file.metadata == ["format": "pt", "note": "two\nlines"])
+    #expect(file.names == tensors.keys.sorted())
+    for (name, tensor) in tensors {
+      let again = try file.tensor(named: name)
+      #expect(again.shape == tensor.shape && again.dtype == tensor.dtype)
+      #expect(try bits(again) == bits(tensor))
+      #expect(try #require(file.entries[name]).range.lowerBound % tensor.dtype.byteCount == 0)
+    }
+    try SafetensorsFile.write([:], to: path)
+    #expect(try SafetensorsFile(contentsOf: path).names == [])
+    #expect(throws: FileError.self) { try SafetensorsFile.write(["__metadata__": .zeros([1])], to: path) }
+  }
+
+  @Test func `a tensor that is not there is asked for in vain`() throws {
+    let path = try file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#)
+    #expect(throws: FileError.missingTensor(path: path, name: "b", available: ["a"])) {
+      try SafetensorsFile(contentsOf: path).tensor(named: "b")
+    }
+  }
+
+  @Test func `headers that lie throw, and say why`() throws {
+    func expectFault(
+      _ header: String, values: Int = 8, length: UInt64? = nil, _ words: String,
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+      let path = try file(header, values: values, claimedLength: length)
+      let error = #expect(throws: FileError.self, sourceLocation: sourceLocation) { try SafetensorsFile(contentsOf: path) }
+      let text = error.map { "\($0)" } ?? ""
+      #expect(text.hasPrefix(path) && text.contains(words), "\(text)", sourceLocation: sourceLocation)
+    }
+    func entry(_ name: String, _ shape: String, _ offsets: String, dtype: String = "F32") -> String {
+      #""\#(name)":{"dtype":"\#(dtype)","shape":\#(shape),"data_offsets":\#(offsets)}"#
+    }
+    #expect(throws: Never.self) { try SafetensorsFile(contentsOf: file("{\(entry("a", "[2]", "[0,8]"))}   ")) }
+    try expectFault("{\(entry("a", "[2]", "[0,8]"))}", values: 7, "ends at byte 8")
+    try expectFault("{\(entry("a", "[2]", "[0,8]"))}", values: 9, "belong to no tensor")
+    try expectFault("{\(entry("a", "[1]", "[0,4]"))}", values: 8, "belong to no tensor")
+    try expectFault("{\(entry("a", "[1]", "[4,8]"))}", values: 8, "belong to no tensor")
+    try expectFault("{\(entry("a", "[2]", "[0,8]")),\(entry("b", "[1]", "[4,8]"))}", "overlaps")
+    try expectFault("{\(entry("a", "[3]", "[0,8]"))}", "not 8 bytes")
+    try expectFault("{\(entry("a", "[-2]", "[0,8]"))}", "negative")
+    try expectFault("{\(entry("a", "[2]", "[-8,0]"))}", "lies at bytes -8")
+    try expectFault("{\(entry("a", "[2]", "[8,0]"))}", "lies at bytes 8")
+    try expectFault("{\(entry("a", "[2]", "[0,4,8]"))}", "3 offsets")
+    try expectFault("{\(entry("a", "[4611686018427387904,4]", "[0,8]"))}", "overflows")
+    try expectFault("{\(entry("a", "[4611686018427387904]", "[0,8]"))}", "not 8 bytes")
+    try expectFault("{\(entry("a", "[2]", "[0,1e300]"))}", "malformed")
+    try expectFault("{\(entry("a", "[2.5]", "[0,8]"))}", "malformed")
+    try expectFault("{\(entry("a", "[2]", "[0,8]", dtype: "F33"))}", "F33")
+    try expectFault(#"{"a":{"dtype":"F32","shape":[2]}}"#, "'data_offsets' is missing")
+    try expectFault(#"{"a":3}"#, "malformed")
+    try expectFault(#"{"__metadata__":{"a":3}}"#, "malformed")
+    try expectFault("{", "malformed")
+    try expectFault("[]", "does not begin with '{'")
+    try expectFault("", values: 0, "does not begin with '{'")
+    try expectFault("{}", values: 0, length: 3, "the header would have 3 bytes")
+    try expectFault("{}", values: 0, length: .max, "the header would have")
+    try expectFault(String(repeating: #"{"a":"#, count: 5000), "malformed")
+    try write([1, 2, 3], to: folder.file("short"))
+    #expect(throws: FileError.self) { try SafetensorsFile(contentsOf: folder.file("short")) }
+    #expect(throws: FileError.self) { try SafetensorsFile(contentsOf: folder.path) }
+  }
+}

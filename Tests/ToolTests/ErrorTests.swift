@@ -1,0 +1,118 @@
+import Foundation
+import ImageFiles
+import InstanceNorm
+import TestSupport
+import Testing
+
+/// Bad input: one line on standard error that names the file or option and the fault, 64 for usage and 1 otherwise, and an existing
+/// output as it was.
+@Suite struct ErrorTests {
+  private let folder = TemporaryFolder()
+
+  init() throws {
+    try NPY.write(.randomNormal([2, 3, 4, 5], seed: 1), to: folder.file("x.npy"))
+    try NPY.write(.zeros([4]), to: folder.file("flat.npy"))
+    try NPY.write(.zeros([1, 3, 0, 4]), to: folder.file("nothing.npy"))
+    try NPY.write(Tensor([1, .nan, 3, 4] as [Float], shape: [1, 1, 2, 2]), to: folder.file("nan.npy"))
+    try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
+    try Picture(colors: .randomUniform([1, 1, 8, 9], seed: 1)).write(to: folder.file("grey.png"))
+    try write("text".utf8, to: folder.file("text.png"))
+    try write("text".utf8, to: folder.file("text.npy"))
+    try write("text".utf8, to: folder.file("text.safetensors"))
+    try write([], to: folder.file("empty.jpg"))
+    try Picture(colors: .randomUniform([1, 3, 80, 90], seed: 2)).write(to: folder.file("cut.png"))
+    try write(bytes(of: folder.file("cut.png")).prefix(9000), to: folder.file("cut.png"))
+    try SafetensorsFile.write(["weight": .ones([4]), "bias": .zeros([4])], to: folder.file("four.safetensors"))
+    try SafetensorsFile.write(["weight": .ones([3])], to: folder.file("half.safetensors"))
+    try SafetensorsFile.write(["a.weight": .ones([3]), "b.weight": .ones([3])], to: folder.file("two.safetensors"))
+    for name in ["out.png", "out.npy", "out.safetensors"] { try write("old".utf8, to: folder.file(name)) }
+    try FileManager.default.createDirectory(atPath: folder.file("folder.png"), withIntermediateDirectories: true)
+  }
+
+  struct Fault: Sendable, CustomTestStringConvertible {
+    let command: String
+    let status: Int32
+    let words: [String]
+
+    init(_ command: String, _ status: Int32, _ words: String...) {
+      self.command = command
+      self.status = status
+      self.words = words
+    }
+
+    var testDescription: String { command }
+  }
+
+  static let faults: [Fault] = [
+    // Usage.
+    Fault("nonsense", 64, "nonsense"),
+    Fault("apply", 64, "<input>"),
+    Fault("apply in.png", 64, "--output"),
+    Fault("apply in.png -o", 64, "-o"),
+    Fault("apply in.png -o out.png --nonsense", 64, "--nonsense"),
+    Fault("apply in.png x.npy -o out.png", 64, "x.npy"),
+    Fault("apply in.png -o out.xyz", 64, "--output", "out.xyz"),
+    Fault("apply in.png -o out", 64, "--output", "'out'"),
+    Fault("apply in.png -o out.png --epsilon -1", 64, "--epsilon", "-1"),
+    Fault("apply in.png -o out.png --epsilon nan", 64, "--epsilon", "nan"),
+    Fault("apply in.png -o out.png --epsilon x", 64, "--epsilon", "'x'"),
+    Fault("apply in.png -o out.png --scale 1,2", 64, "--scale", "3 numbers", "2"),
+    Fault("apply in.png -o out.png --bias 1,2,3,4", 64, "--bias", "3 numbers", "4"),
+    Fault("apply in.png -o out.png --scale 1,,2", 64, "--scale", "1,,2"),
+    Fault("apply in.png -o out.png --scale 1,x,2", 64, "--scale", "1,x,2"),
+    Fault("apply in.png -o out.png --scale 1,inf,2", 64, "--scale", "1,inf,2"),
+    Fault("apply in.png -o out.png --layout hwc", 64, "--layout", "hwc", "nchw"),
+    Fault("apply in.png -o out.png --threads 0", 64, "--threads", "0"),
+    Fault("apply in.png -o out.png --threads -2", 64, "--threads", "-2"),
+    Fault("apply in.png -o out.png --no-affine --scale 1", 64, "--no-affine", "--scale"),
+    Fault("apply in.png -o out.png --weights four.safetensors --bias 1", 64, "--weights", "--bias"),
+    Fault("transfer in.png -o out.png", 64, "<style>"),
+    Fault("transfer in.png in.png -o out.xyz", 64, "--output", "out.xyz"),
+    Fault("fit in.png in.png -o out.npy", 64, "--output", ".safetensors"),
+    Fault("fit in.png in.png -o out.safetensors --steps 0", 64, "--steps", "0"),
+    Fault("fit in.png in.png -o out.safetensors --learn-rate -0.1", 64, "--learn-rate", "-0.1"),
+    Fault("fit in.png in.png -o out.safetensors --optimizer lbfgs", 64, "--optimizer", "lbfgs", "adam"),
+    Fault("fit in.png in.png -o out.safetensors --seed -1", 64, "--seed", "-1"),
+    Fault("stats", 64, "<input>"),
+    // Files.
+    Fault("apply missing.png -o out.png", 1, "missing.png", "No such file"),
+    Fault("apply missing.npy -o out.npy", 1, "missing.npy", "No such file"),
+    Fault("apply text.png -o out.png", 1, "text.png", "not a picture"),
+    Fault("apply empty.jpg -o out.png", 1, "empty.jpg", "not a picture"),
+    Fault("apply text.npy -o out.npy", 1, "text.npy", "not an .npy file"),
+    Fault("apply cut.png -o out.png", 1, "cut.png", "not a picture"),
+    Fault("apply folder.png -o out.png", 1, "folder.png", "folder"),
+    Fault("apply flat.npy -o out.npy", 1, "flat.npy", "rank 3", "(4,)"),
+    Fault("apply x.npy -o out.png", 1, "out.png", "(2, 3, 4, 5)"),
+    Fault("apply in.png -o folder.png", 1, "folder.png", "folder"),
+    Fault("apply in.png -o missing/out.png", 1, "missing/out.png", "No such file"),
+    Fault("apply in.png -o out.png --weights missing.safetensors", 1, "missing.safetensors", "No such file"),
+    Fault("apply in.png -o out.png --weights text.safetensors", 1, "text.safetensors", "truncated"),
+    Fault("apply in.png -o out.png --weights four.safetensors", 1, "four.safetensors", "(3,)", "(4,)"),
+    Fault("apply in.png -o out.png --weights half.safetensors", 1, "half.safetensors", "bias"),
+    Fault("apply in.png -o out.png --weights two.safetensors", 1, "two.safetensors", "a, b"),
+    Fault("apply in.png -o out.png --device quantum", 1, "quantum", "cpu"),
+    Fault("transfer in.png missing.png -o out.png", 1, "missing.png"),
+    Fault("transfer x.npy x.npy -o out.npy", 1, "x.npy", "one picture"),
+    Fault("fit in.png grey.png -o out.safetensors", 1, "grey.png", "(1, 1, 8, 9)", "(1, 3, 8, 9)"),
+    Fault("fit nothing.npy nothing.npy -o out.safetensors", 1, "nothing.npy", "no values"),
+    Fault("fit nan.npy nan.npy -o out.safetensors", 1, "nan.npy", "nan"),
+    Fault("fit in.png in.png -o out.safetensors --learn-rate 1e30 --optimizer sgd", 1, "--learn-rate", "smaller"),
+    Fault("fit in.png in.png -o missing/out.safetensors --steps 1", 1, "missing/out.safetensors"),
+    Fault("stats missing.npy", 1, "missing.npy"),
+    Fault("stats flat.npy --json", 1, "flat.npy", "rank 3"),
+  ]
+
+  @Test(arguments: faults) func `is one line that says what is wrong, and nothing is lost`(fault: Fault) throws {
+    let tool = try Tool(fault.command.split(separator: " ").map(String.init), in: folder.path)
+    #expect(tool.status == fault.status)
+    #expect(tool.output == "")
+    #expect(tool.errors.hasPrefix("instnorm: ") && tool.errors.hasSuffix("\n"))
+    #expect(tool.errors.filter(\.isNewline).count == 1, "\(tool.errors)")
+    for word in fault.words { #expect(tool.errors.contains(word), "\(tool.errors)") }
+    for name in ["out.png", "out.npy", "out.safetensors"] {
+      #expect(try bytes(of: folder.file(name)) == Array("old".utf8), "\(name) was written")
+    }
+    #expect(!folder.contents.contains { $0.hasPrefix(".") }, "a temporary file was left")
+  }
+}
