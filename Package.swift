@@ -41,6 +41,7 @@ let package = Package(
     .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
-    .testTarget(name: "ToolTests", dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart"]),
+    .testTarget(
+      name: "ToolTests", dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart"]),
   ]
 )

@@ -5,7 +5,8 @@ let data = try Tensor.randomNormal([batchsize, maps, h, w], seed: 1).to(.default
 let instNorm2d = try InstanceNorm2D(numOfMaps: maps)
 let out = try instNorm2d(data)
 
-print("\(instNorm2d) on \(out.device) made, of the first map of the first picture,")
+print("\(instNorm2d) on \(out.device)")
+print("The first map of the first picture:")
 print(try Tensor(data.array(of: Float.self).prefix(h * w).map { $0 }, shape: [h, w]))
-print("this, of mean 0 and deviation 1:")
+print("Normalised:")
 print(try Tensor(out.array(of: Float.self).prefix(h * w).map { $0 }, shape: [h, w]))

@@ -64,7 +64,8 @@ package enum AtomicFile {
         left -= written
       }
     }
-    // Without this a crash of the system may leave the new name with none of the contents. Pipes and devices refuse it.
+    // Without this a crash of the system may leave the new name with none of the contents. Pipes and devices refuse
+    // it.
     if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS, errno != ENOTSUP {
       throw FileError.notWritten(path: path, reason: systemMessage())
     }

@@ -2,8 +2,8 @@ import Foundation
 
 /// A regular file, open for reading at any place.
 ///
-/// Reads are checked against the file's size before anything is allocated for them. The file is read and not mapped, since a mapped file
-/// that somebody truncates kills the process.
+/// Reads are checked against the file's size before anything is allocated for them. The file is read and not
+/// mapped, since a mapped file that somebody truncates kills the process.
 package final class FileReader: Sendable {
   package let path: String
   /// Bytes in the file when it was opened.

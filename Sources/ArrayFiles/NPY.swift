@@ -7,10 +7,12 @@ import Tensors
 public enum NPY {
   /// Reads an array.
   ///
-  /// - Parameter layout: how the file's axes are meant. With ``Layout/nhwc`` a file of shape (N, H, W, C) becomes a tensor of
-  ///   shape (N, C, H, W) in that layout, without moving a value.
-  /// - Throws: ``FileError`` when the file is missing, malformed or of another type; ``TensorError/layout(_:shape:)`` when the layout
-  ///   does not exist for its rank.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - layout: how the file's axes are meant. With `Layout.nhwc` a file of shape (N, H, W, C) becomes a
+  ///     tensor of shape (N, C, H, W) in that layout, without moving a value.
+  /// - Throws: ``FileError`` when the file is missing, malformed or of another type; `TensorError.layout(_:shape:)`
+  ///   when the layout does not exist for its rank.
   public static func read(from path: String, layout: Layout = .nchw) throws -> Tensor {
     let file = try FileReader(path)
     let (header, start) = try readHeader(file)
@@ -39,7 +41,7 @@ public enum NPY {
   }
 
   /// Writes an array, its axes in the order in which the tensor has them in memory: (N, H, W, C) for
-  /// ``Layout/nhwc``. An existing file is replaced only when all is written.
+  /// `Layout.nhwc`. An existing file is replaced only when all is written.
   ///
   /// - Throws: ``FileError/notWritten(path:reason:)``; also for `bfloat16`, which NumPy does not have.
   public static func write(_ tensor: Tensor, to path: String) throws {

@@ -38,7 +38,8 @@ public struct SafetensorsFile: Sendable {
     let length = try reader.unsigned(at: 0, byteCount: 8, what: "the header's length")
     guard length <= UInt64(reader.size - 8) else {
       throw FileError.malformed(
-        path: path, reason: "not a .safetensors file: the header would have \(length) bytes, the file has \(reader.size)")
+        path: path,
+        reason: "not a .safetensors file: the header would have \(length) bytes, the file has \(reader.size)")
     }
     let text = try reader.bytes(at: 8, count: Int(length), what: "the header")
     guard text.first == UInt8(ascii: "{") else {
@@ -59,8 +60,8 @@ public struct SafetensorsFile: Sendable {
 
   /// Reads a tensor.
   ///
-  /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its values are not floating
-  ///   point numbers of 16, 32 or 64 bits, or the system's error.
+  /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its
+  ///   values are not floating
   public func tensor(named name: String) throws -> Tensor {
     guard let entry = entries[name] else {
       throw FileError.missingTensor(path: path, name: name, available: names)
@@ -74,7 +75,8 @@ public struct SafetensorsFile: Sendable {
     return tensor
   }
 
-  /// Writes named tensors, in the order of their widths and names. An existing file is replaced only when all is written.
+  /// Writes named tensors, in the order of their widths and names. An existing file is replaced only when all is
+  /// written.
   ///
   /// - Throws: ``FileError/notWritten(path:reason:)``.
   public static func write(_ tensors: [String: Tensor], metadata: [String: String] = [:], to path: String) throws {
@@ -92,7 +94,7 @@ public struct SafetensorsFile: Sendable {
     for (name, tensor) in ordered {
       header.tensors[name] = Header.Tensor(
         dtype: Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "", shape: tensor.shape.dimensions,
-        data_offsets: [offset, offset + tensor.byteCount])
+        offsets: [offset, offset + tensor.byteCount])
       offset += tensor.byteCount
     }
     let encoder = JSONEncoder()
@@ -122,8 +124,8 @@ public struct SafetensorsFile: Sendable {
     for (name, tensor) in tensors {
       func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "'\(name)' \(reason)") }
       guard let width = widths[tensor.dtype] else { throw fault("has values of an unknown type, \(tensor.dtype)") }
-      guard tensor.data_offsets.count == 2 else { throw fault("has \(tensor.data_offsets.count) offsets, not 2") }
-      let (lower, upper) = (tensor.data_offsets[0], tensor.data_offsets[1])
+      guard tensor.offsets.count == 2 else { throw fault("has \(tensor.offsets.count) offsets, not 2") }
+      let (lower, upper) = (tensor.offsets[0], tensor.offsets[1])
       guard lower >= 0, lower <= upper else { throw fault("lies at bytes \(lower) to \(upper)") }
       guard upper <= size else { throw fault("ends at byte \(upper), the values at \(size)") }
       let shape = Shape(tensor.shape)
@@ -136,7 +138,10 @@ public struct SafetensorsFile: Sendable {
       entries[name] = Entry(dtype: tensor.dtype, shape: shape, range: lower..<upper)
     }
     var end = 0
-    for (name, entry) in entries.sorted(by: { ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound) }) {
+    let ordered = entries.sorted {
+      ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound)
+    }
+    for (name, entry) in ordered {
       guard entry.range.lowerBound == end else {
         throw FileError.malformed(
           path: path,
@@ -169,11 +174,15 @@ public struct SafetensorsFile: Sendable {
 private struct Header: Codable {
   static let metadataKey = "__metadata__"
 
-  // Named as in the file.
   struct Tensor: Codable {
     var dtype: String
     var shape: [Int]
-    var data_offsets: [Int]
+    var offsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case offsets = "data_offsets"
+    }
   }
 
   var tensors: [String: Tensor] = [:]

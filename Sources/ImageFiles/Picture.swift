@@ -12,8 +12,7 @@ public struct Picture: Sendable {
   /// Whether it came in 16 bits a value, and is written so where the format has them.
   public var is16Bit: Bool
 
-  /// - Throws: ``TensorError/invalidShape(_:reason:)`` unless `colors` is (1, 1 or 3, H, W) with pixels in it, and
-  ///   ``TensorError/shapeMismatch(operation:expected:got:)`` unless `alpha` is (1, 1, H, W).
+  /// - Throws: `TensorError.invalidShape(_:reason:)` unless `colors` is (1, 1 or 3, H, W) with pixels in it, and
   public init(colors: Tensor, alpha: Tensor? = nil, is16Bit: Bool = false) throws {
     let shape = colors.shape
     guard shape.rank == 4, shape[0] == 1, shape[1] == 1 || shape[1] == 3, shape[2] > 0, shape[3] > 0 else {
@@ -31,10 +30,10 @@ public struct Picture: Sendable {
   public var width: Int { colors.shape[3] }
   public var height: Int { colors.shape[2] }
 
-  /// Reads a picture. Its EXIF orientation is applied, an embedded colour profile is converted from, and other colour spaces
-  /// become sRGB; of several pages the first is read.
+  /// Reads a picture. Its EXIF orientation is applied, an embedded colour profile is converted from, and other colour
+  /// spaces become sRGB; of several pages the first is read.
   ///
-  /// - Throws: ``FileError/unreadable(path:reason:)`` or ``FileError/malformed(path:reason:)``.
+  /// - Throws: `FileError.unreadable(path:reason:)` or `FileError.malformed(path:reason:)`.
   public init(contentsOf path: String) throws {
     _ = try FileReader(path)
     do {
@@ -52,7 +51,9 @@ public struct Picture: Sendable {
       if let converted = try? image.applying({ shim_image_from_profile($0, wide ? 16 : 8) }) { image = converted }
     }
     if !shim_image_is_plain(image.handle) {
-      image = try image.applying { shim_image_is_grey($0) ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide) }
+      image = try image.applying {
+        shim_image_is_grey($0) ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide)
+      }
     }
     image = try image.applying { shim_image_to_integers($0, wide) }
 
@@ -93,7 +94,7 @@ public struct Picture: Sendable {
   /// Writes the picture in the format that the file's name ends in. Values outside 0...1 are clipped, NaN becomes
   /// 0. Formats without transparency (JPEG) show it on white. An existing file is replaced only when all is written.
   ///
-  /// - Throws: ``FileError/notWritten(path:reason:)``.
+  /// - Throws: `FileError.notWritten(path:reason:)`.
   public func write(to path: String) throws {
     let suffix = Self.suffix(of: path)
     guard Self.canWrite(to: path) else {

@@ -23,7 +23,9 @@ final class VipsImage {
   }
 
   /// An image of bytes that lie row by row, bands together.
-  static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, wide: Bool) throws -> VipsImage {
+  static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, wide: Bool) throws
+    -> VipsImage
+  {
     guard isStarted else { throw VipsError(message: lastError()) }
     return try VipsImage(
       shim_image_make(pixels.baseAddress, pixels.count, Int32(width), Int32(height), Int32(bands), wide))

@@ -38,8 +38,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
   /// Builds a new module.
   ///
   /// - Parameter builders: how to build classes beside this library's own, by their names.
-  /// - Throws: ``ModuleError/blueprint(reason:)`` when the class is not known or an argument is missing or of another type, and what the
-  ///   constructor throws.
+  /// - Throws: ``ModuleError/blueprint(reason:)`` when the class is not known or an argument is missing or of another
+  ///   type, and what the constructor throws.
   public func build(with builders: [String: Builder] = [:]) throws -> Module {
     guard let builder = builders[classname] ?? Self.builders[classname] else {
       let known = (Array(builders.keys) + Array(Self.builders.keys)).sorted().joined(separator: ", ")
@@ -50,10 +50,16 @@ public struct Blueprint: Equatable, Sendable, Codable {
 
   private static var builders: [String: Builder] {
     [
-      "InstanceNorm1D": InstanceNorm1D.init(blueprint:),
-      "InstanceNorm2D": InstanceNorm2D.init(blueprint:),
-      "InstanceNorm3D": InstanceNorm3D.init(blueprint:),
+      "InstanceNorm1D": instanceNorm(InstanceNorm1D.init(numOfMaps:epsilon:affine:name:)),
+      "InstanceNorm2D": instanceNorm(InstanceNorm2D.init(numOfMaps:epsilon:affine:name:)),
+      "InstanceNorm3D": instanceNorm(InstanceNorm3D.init(numOfMaps:epsilon:affine:name:)),
     ]
+  }
+
+  private static func instanceNorm(
+    _ make: @escaping (_ numOfMaps: Int, _ epsilon: Double, _ affine: Bool, _ name: String?) throws -> Module
+  ) -> Builder {
+    { try make($0.int("numOfMaps"), $0.double("epsilon"), $0.bool("affine"), $0.string("name")) }
   }
 
   /// An argument of a constructor.

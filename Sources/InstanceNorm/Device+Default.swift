@@ -11,7 +11,7 @@ extension Device {
 
   /// The device of a name, as command lines give it; `auto` is ``default``.
   ///
-  /// - Throws: ``DeviceError/unknown(name:available:)``, which lists what there is.
+  /// - Throws: `DeviceError.unknown(name:available:)`, which lists what there is.
   public init(named name: String) throws {
     if name == "auto" {
       self = .default
@@ -28,7 +28,7 @@ extension Tensor {
   ///
   /// To take a GPU where there is one and else the CPU, write `to(.default)`.
   ///
-  /// - Throws: ``DeviceError/noGPU(lookedAt:)`` where there is none.
+  /// - Throws: `DeviceError.noGPU(lookedAt:)` where there is none.
   public func toGPU() throws -> Tensor {
     guard let gpu = Device.available.first(where: \.isGPU) else {
       throw DeviceError.noGPU(lookedAt: Device.available)

@@ -3,14 +3,15 @@ import Tensors
 /// Instance normalisation over any number of spatial dimensions: what ``InstanceNorm1D``, ``InstanceNorm2D`` and
 /// ``InstanceNorm3D`` are.
 ///
-/// Each plane (t, i), batch element t's map i, is normalised by its own mean and biased variance, in training and evaluation
-/// alike:
+/// Each plane (t, i), batch element t's map i, is normalised by its own mean and biased variance, in training and
+/// evaluation alike:
 ///
 ///     mean[t,i] = 1/(H W)  sum over m,n of  x[t,i,m,n]
 ///     var[t,i]  = 1/(H W)  sum over m,n of (x[t,i,m,n] - mean[t,i])^2
 ///     y         = scale[i] (x - mean) / sqrt(var + epsilon) + bias[i]
 ///
-/// Source: Ulyanov, Vedaldi and Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016.
+/// Source: Ulyanov, Vedaldi and Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization",
+/// 2016.
 ///
 /// - A constant plane gives exactly the bias, and so does a plane of one value.
 /// - NaN or infinity in a plane makes that plane NaN, and no other.
@@ -23,9 +24,11 @@ open class InstanceNormND: Module {
   /// How many dimensions follow N and C.
   public let spatialRank: Int
 
-  /// The means of the last call's planes: (N, C), float64, since float32 cannot hold a mean a million times the deviation closely enough.
+  /// The means of the last call's planes: (N, C), float64, since float32 cannot hold a mean a million times the
+  /// deviation closely enough.
   public private(set) var saveMean: Tensor?
-  /// 1 / sqrt(var + epsilon) of the last call's planes: (N, C), float64. (It is the inverse of the deviation; PuzzleLib named it so.)
+  /// 1 / sqrt(var + epsilon) of the last call's planes: (N, C), float64. (It is the inverse of the deviation;
+  /// PuzzleLib named it so.)
   public private(set) var saveInvVar: Tensor?
 
   /// The sums over each plane that ``updateGrad(_:)`` took, for ``accGradParams(_:scale:momentum:)`` after it.
@@ -41,7 +44,8 @@ open class InstanceNormND: Module {
       throw ModuleError.argument(module: className, name: "numOfMaps", expected: "1 or more", got: "\(numOfMaps)")
     }
     guard epsilon >= 0, epsilon.isFinite else {
-      throw ModuleError.argument(module: className, name: "epsilon", expected: "a finite number, 0 or more", got: "\(epsilon)")
+      throw ModuleError.argument(
+        module: className, name: "epsilon", expected: "a finite number, 0 or more", got: "\(epsilon)")
     }
     if affine {
       setVar(try Variable(name: "scale", data: .ones([numOfMaps])))
@@ -174,10 +178,6 @@ public final class InstanceNorm1D: InstanceNormND {
 /// Instance normalisation of pictures and feature maps, (N, C, H, W). See ``InstanceNormND``.
 public final class InstanceNorm2D: InstanceNormND {
   /// - Parameters:
-  ///   - numOfMaps: C, the number of maps, 1 or more.
-  ///   - epsilon: added to the variance under the root, 0 or more.
-  ///   - affine: whether scale and bias are trained, or fixed at 1 and 0 so that the layer only normalises.
-  ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
   public init(numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws {
     try super.init(spatialRank: 2, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, name: name)
@@ -189,31 +189,5 @@ public final class InstanceNorm3D: InstanceNormND {
   /// Parameters as ``InstanceNorm2D/init(numOfMaps:epsilon:affine:name:)``.
   public init(numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws {
     try super.init(spatialRank: 3, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, name: name)
-  }
-}
-
-// MARK: - From blueprints
-
-extension InstanceNorm1D {
-  convenience init(blueprint: Blueprint) throws {
-    try self.init(
-      numOfMaps: blueprint.int("numOfMaps"), epsilon: blueprint.double("epsilon"), affine: blueprint.bool("affine"),
-      name: blueprint.string("name"))
-  }
-}
-
-extension InstanceNorm2D {
-  convenience init(blueprint: Blueprint) throws {
-    try self.init(
-      numOfMaps: blueprint.int("numOfMaps"), epsilon: blueprint.double("epsilon"), affine: blueprint.bool("affine"),
-      name: blueprint.string("name"))
-  }
-}
-
-extension InstanceNorm3D {
-  convenience init(blueprint: Blueprint) throws {
-    try self.init(
-      numOfMaps: blueprint.int("numOfMaps"), epsilon: blueprint.double("epsilon"), affine: blueprint.bool("affine"),
-      name: blueprint.string("name"))
   }
 }

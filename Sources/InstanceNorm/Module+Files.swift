@@ -1,13 +1,14 @@
 import ArrayFiles
 import Tensors
 
-// Files hold variables under PyTorch's names, so that a state dict goes either way: `norm1.weight` is the scale of the module
-// named `norm1`. A module without a name has no prefix.
+// Files hold variables under PyTorch's names, so that a state dict goes either way: `norm1.weight` is the scale of
+// the module named `norm1`. A module without a name has no prefix.
 
 extension Module {
-  /// Writes the variables and attributes to a .safetensors file. An existing one is replaced only when all is written.
+  /// Writes the variables and attributes to a .safetensors file. An existing one is replaced only when all is
+  /// written.
   ///
-  /// - Throws: ``FileError/notWritten(path:reason:)``.
+  /// - Throws: `FileError.notWritten(path:reason:)`.
   public final func save(to path: String) throws {
     var tensors = attrs
     for (name, variable) in vars { tensors[fileNames[name] ?? name] = variable.data }
@@ -17,11 +18,11 @@ extension Module {
 
   /// Reads the variables and attributes from a .safetensors file, converted to the types they have here.
   ///
-  /// A variable is found under PyTorch's name or its own (`weight` or `scale`). Other tensors in the file do not matter, so that a layer
-  /// finds its own in a whole network's file.
+  /// A variable is found under PyTorch's name or its own (`weight` or `scale`). Other tensors in the file do not
+  /// matter, so that a layer finds its own in a whole network's file.
   ///
-  /// - Throws: ``FileError`` when the file is malformed or lacks a tensor, ``ModuleError/variable(module:name:expected:got:)`` when one has
-  ///   another shape. Then nothing has changed.
+  /// - Throws: `FileError` when the file is malformed or lacks a tensor,
+  ///   ``ModuleError/variable(module:name:expected:got:)`` when one has
   public final func load(from path: String) throws {
     let file = try SafetensorsFile(contentsOf: path)
 

@@ -2,8 +2,8 @@ import Tensors
 
 /// A layer: what takes a tensor, gives a tensor, and knows its gradient.
 ///
-/// Layers subclass this. The parent does the calling: it checks what comes in, keeps it, calls the layer's own methods, and keeps and
-/// returns what comes out. A layer overrides
+/// Layers subclass this. The parent does the calling: it checks what comes in, keeps it, calls the layer's own
+/// methods, and keeps and returns what comes out. A layer overrides
 ///
 /// - ``updateData(_:)``, the forward computation;
 /// - ``updateGrad(_:)``, the gradient of the loss by the data;
@@ -11,7 +11,8 @@ import Tensors
 /// - ``dataShape(from:)`` and ``gradShape(from:)``, if it changes shapes;
 /// - ``checkDataShape(_:)`` and ``checkGradShape(_:)``, to refuse what it cannot take.
 ///
-/// <doc:WritingAModule> shows how. The class is PuzzleLib's `Module`; <doc:ComingFromPuzzleLib> says where this one differs.
+/// <doc:WritingAModule> shows how. The class is PuzzleLib's `Module`; <doc:ComingFromPuzzleLib> says where this one
+/// differs.
 open class Module: CustomStringConvertible {
   /// What the layer is called in a model and, as a prefix, in files.
   public let name: String?
@@ -45,8 +46,8 @@ open class Module: CustomStringConvertible {
   /// Runs the layer on some data.
   ///
   /// - Returns: what ``updateData(_:)`` makes of it; it is also kept as ``data``.
-  /// - Throws: ``ModuleError`` when shape or dtype are not the layer's, and then nothing has changed; what ``updateData(_:)``
-  ///   throws, and then the layer is as after ``reset()``.
+  /// - Throws: ``ModuleError`` when shape or dtype are not the layer's, and then nothing has changed; what
+  ///   ``updateData(_:)``
   @discardableResult
   public final func callAsFunction(_ data: Tensor) throws -> Tensor {
     try checkDataShape(data.shape)
@@ -67,10 +68,6 @@ open class Module: CustomStringConvertible {
   /// Takes the gradient of a loss by the layer's output to that by its data and, in training mode, its variables.
   ///
   /// - Parameters:
-  ///   - grad: of the shape and dtype of ``data``.
-  ///   - updParamGrads: whether the variables' gradients are updated. Only in training mode they are.
-  ///   - scale: by what the variables' new gradients are multiplied.
-  ///   - momentum: by what the old ones are, before they are added: `grad = scale new + momentum old`. With 1, gradients add
   ///     up over calls.
   /// - Returns: the gradient by the data; it is also kept as ``grad``.
   /// - Throws: ``ModuleError`` when no call came before, or shape or dtype are not those of its result.
@@ -86,8 +83,8 @@ open class Module: CustomStringConvertible {
     return result
   }
 
-  /// The same, with the choice not to compute the gradient by the data (for the first layer of a network, nobody needs
-  /// it).
+  /// The same, with the choice not to compute the gradient by the data (for the first layer of a network, nobody
+  /// needs it).
   ///
   /// - Returns: the gradient by the data; nil if `updGrad` is false.
   @discardableResult
@@ -112,12 +109,12 @@ open class Module: CustomStringConvertible {
 
   // MARK: What a layer overrides
 
-  /// The forward computation. ``inData`` is the data already; what is returned becomes ``data``.
+  /// The forward computation. ``Module/inData`` is the data already; what is returned becomes ``Module/data``.
   open func updateData(_ data: Tensor) throws -> Tensor {
     throw ModuleError.notOverridden(module: className, method: "updateData")
   }
 
-  /// The gradient of the loss by the data, given that by the output. What is returned becomes ``grad``.
+  /// The gradient of the loss by the data, given that by the output. What is returned becomes ``Module/grad``.
   open func updateGrad(_ grad: Tensor) throws -> Tensor {
     throw ModuleError.notOverridden(module: className, method: "updateGrad")
   }
@@ -128,7 +125,7 @@ open class Module: CustomStringConvertible {
   /// Refuses data of shapes that the layer does not take.
   open func checkDataShape(_ shape: Shape) throws {}
 
-  /// Refuses gradients that are not shaped as ``data``.
+  /// Refuses gradients that are not shaped as ``Module/data``.
   open func checkGradShape(_ shape: Shape) throws {
     guard let data else { throw ModuleError.backwardBeforeForward(module: className) }
     guard shape == data.shape else {
@@ -156,7 +153,7 @@ open class Module: CustomStringConvertible {
   /// The shape of the gradient by the data for a gradient of a shape.
   open func gradShape(from shape: Shape) throws -> Shape { shape }
 
-  /// The types that ``calcMode(_:)`` can be asked for.
+  /// The types that ``Module/calcMode(_:)`` can be asked for.
   open var supportedTypes: [DType] { [.float32] }
 
   /// What a file calls a variable, where that is not its own name: PyTorch's name for it.
@@ -184,7 +181,8 @@ open class Module: CustomStringConvertible {
     for variable in vars.values { try variable.grad.fill(with: 0) }
   }
 
-  /// One step down the gradients: `data -= learnRate grad`. (PuzzleLib's adds, and its losses give negated gradients.)
+  /// One step down the gradients: `data -= learnRate grad`. (PuzzleLib's adds, and its losses give negated
+  /// gradients.)
   public final func updateParams(learnRate: Double) throws {
     for variable in vars.values { try variable.data.combine(-learnRate, variable.grad) }
   }
@@ -209,7 +207,7 @@ open class Module: CustomStringConvertible {
   }
 
   /// Makes the layer compute in another dtype and converts its variables to that type's
-  /// ``DType/parameterDType``. The last call is forgotten.
+  /// `DType.parameterDType`. The last call is forgotten.
   ///
   /// - Throws: ``ModuleError/unsupportedType(module:got:supported:)``.
   open func calcMode(_ dtype: DType) throws {

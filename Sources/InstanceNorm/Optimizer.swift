@@ -32,6 +32,7 @@ open class Optimizer {
   /// Changes one variable.
   ///
   /// - Parameters:
+  ///   - variable: holds the values to change, and their gradient.
   ///   - state: this variable's ``stateTensorCount`` tensors.
   ///   - number: the step's number; 1 for the first.
   open func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {}
@@ -50,8 +51,8 @@ open class Optimizer {
 
   /// Takes one step.
   ///
-  /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; ``TensorError`` or ``DeviceError`` when the variables are no longer of the
-  ///   shape and type, or where, they were then.
+  /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` or `DeviceError` when the
+  ///   variables are no longer of the shape and type, or where, they were then.
   public func update() throws {
     guard let count = slots?.count else { throw OptimizerError.notSetUp }
     for index in 0..<count {

@@ -6,15 +6,18 @@ import Tensors
 ///     data    -= learnRate velocity                      or, with `nesterov`,
 ///     data    -= learnRate (grad + momentum velocity)
 ///
-/// As PyTorch's `SGD`. Source: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum in deep
-/// learning", 2013.
+/// As PyTorch's `SGD`. Source: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and
+/// momentum in deep learning", 2013.
 public final class SGD: Optimizer {
   public let momentum: Double
   public let nesterov: Bool
 
-  /// - Throws: ``OptimizerError/argument(name:expected:got:)`` unless 0 <= momentum < 1, and more than 0 with `nesterov`.
+  /// - Throws: ``OptimizerError/argument(name:expected:got:)`` unless 0 <= momentum < 1, and more than 0 with
+  ///   `nesterov`.
   public init(learnRate: Double = 1e-3, momentum: Double = 0, nesterov: Bool = false) throws {
-    try Self.check("momentum", momentum, nesterov ? "more than 0 and less than 1 with nesterov" : "0 or more, less than 1") {
+    try Self.check(
+      "momentum", momentum, nesterov ? "more than 0 and less than 1 with nesterov" : "0 or more, less than 1"
+    ) {
       $0 >= 0 && $0 < 1 && ($0 > 0 || !nesterov)
     }
     self.momentum = momentum

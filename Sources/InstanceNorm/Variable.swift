@@ -11,7 +11,7 @@ public final class Variable {
   /// The gradient, of the same shape and dtype; zeros at first.
   public var grad: Tensor
 
-  /// - Throws: ``TensorError/outOfMemory(byteCount:)`` for the gradient.
+  /// - Throws: `TensorError.outOfMemory(byteCount:)` for the gradient.
   public init(name: String, data: Tensor) throws {
     self.name = name
     self.data = data

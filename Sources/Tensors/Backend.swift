@@ -1,9 +1,9 @@
 /// The seam between the modules and the hardware: memory, and the few operations that the layer and its training are
 /// made of.
 ///
-/// A module never asks which backend it is on. The callers (``Tensor``'s methods and the modules) have checked shapes, dtypes
-/// and devices before they come here, so that every backend can rely on what each operation says of its arguments.
-/// Outputs are the sole reference to their storage.
+/// A module never asks which backend it is on. The callers (``Tensor``'s methods and the modules) have checked
+/// shapes, dtypes and devices before they come here, so that every backend can rely on what each operation says of
+/// its arguments. Outputs are the sole reference to their storage.
 public protocol Backend: AnyObject, Sendable {
   // MARK: What it is
 
@@ -38,7 +38,8 @@ public protocol Backend: AnyObject, Sendable {
   func convert(_ source: Tensor, into destination: inout Tensor) throws
   /// `output = operation(first, second)`, value by value; all of one shape, dtype and layout.
   func apply(_ operation: Elementwise, _ first: Tensor, _ second: Tensor, into output: inout Tensor) throws
-  /// `target = alpha x + beta target`; both of one shape, dtype and layout. With `beta` 0 what was in the target is not read.
+  /// `target = alpha x + beta target`; both of one shape, dtype and layout. With `beta` 0 what was in the target is
+  /// not read.
   func combine(_ alpha: Double, _ x: Tensor, _ beta: Double, _ target: inout Tensor) throws
   /// One step of Adam on a parameter and its two moving averages, all of one shape, dtype and layout.
   func adamStep(
@@ -52,12 +53,6 @@ public protocol Backend: AnyObject, Sendable {
   /// Instance normalisation: y = scale (x - mean) invStd + bias, mean and invStd of each plane (t, i) alone.
   ///
   /// - Parameters:
-  ///   - input: x, (N, C, spatial...), any dtype and layout.
-  ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1. Likewise `bias`, nil for 0.
-  ///   - epsilon: added to the biased variance under the root; 0 or more.
-  ///   - output: y, shaped, typed and laid out as the input.
-  ///   - mean: receives the means, (N, C), float64.
-  ///   - invStd: receives 1 / sqrt(variance + epsilon), (N, C), float64; 0 where that is a division by zero.
   func instanceNorm(
     _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
@@ -69,12 +64,6 @@ public protocol Backend: AnyObject, Sendable {
   ///     dx = scale invStd (dy - sums[0] / (H W) - xhat sums[1] / (H W))
   ///
   /// - Parameters:
-  ///   - gradient: dy, shaped, typed and laid out as the input.
-  ///   - input: x.
-  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it. Likewise `invStd`.
-  ///   - scale: as it was forward.
-  ///   - sums: receives the two sums of each plane, (2, N, C), float64.
-  ///   - inputGradient: receives dx, shaped, typed and laid out as the input; nil when only the sums are needed.
   func instanceNormGradient(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
     sums: inout Tensor, inputGradient: inout Tensor?
@@ -83,9 +72,6 @@ public protocol Backend: AnyObject, Sendable {
   /// `target = alpha (rows of sums added over N) + beta target`: a parameter's gradient from its planes' sums.
   ///
   /// - Parameters:
-  ///   - sums: (2, N, C), float64.
-  ///   - row: 0 for the bias, 1 for the scale.
-  ///   - target: (C). With `beta` 0 what was in it is not read.
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws
 }
 

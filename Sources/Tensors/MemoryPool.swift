@@ -1,22 +1,14 @@
-import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
+import Foundation
 
 /// Host memory that is kept when a tensor goes, and given to the next tensor of the same size.
 ///
-/// A network asks for the same sizes at every step. Taking them from the system each time costs a page fault for every
-/// 4 KiB, which for a layer that runs at the speed of memory is most of the time; so memory goes back to
-/// the system only when ``limit`` is reached or ``trim()`` is called.
+/// A network asks for the same sizes at every step. Taking them from the system each time costs a page fault for
+/// every 4 KiB, which for a layer that runs at the speed of memory is most of the time; so memory goes back to the
+/// system only when ``limit`` is reached or ``trim()`` is called.
 ///
 /// Blocks are aligned to 64 bytes. Sizes are rounded up to classes an eighth of a power of two apart, so
 /// that similar sizes share blocks at the price of at most 12.5 % of the memory.
-public final class MemoryPool: Sendable {
+public final class MemoryPool: @unchecked Sendable {
   /// The pool that CPU tensors live in.
   public static let shared = MemoryPool(limit: physicalMemory / 8)
 
@@ -27,8 +19,6 @@ public final class MemoryPool: Sendable {
   public struct Statistics: Equatable, Sendable {
     /// Bytes of tensors that are alive.
     public var bytesInUse = 0
-    /// The largest that `bytesInUse` has been.
-    public var peakBytesInUse = 0
     /// Bytes that are kept for tensors to come.
     public var bytesCached = 0
     /// How often the system was asked for memory.
@@ -49,44 +39,42 @@ public final class MemoryPool: Sendable {
     }
   }
 
-  private let state: Mutex<State>
+  // Not a Mutex, whose locking ThreadSanitizer does not see on Linux.
+  private let lock = NSLock()
+  private var state: State
 
   /// - Parameter limit: how many bytes are kept, at most, for tensors to come.
   public init(limit: Int) {
-    state = Mutex(State(limit: max(limit, 0)))
+    state = State(limit: max(limit, 0))
   }
 
   deinit { trim() }
 
   /// How many bytes are kept, at most, for tensors to come; an eighth of the machine's memory for ``shared``.
   public var limit: Int {
-    get { state.withLock { $0.limit } }
+    get { lock.withLock { state.limit } }
     set {
-      state.withLock {
-        $0.limit = max(newValue, 0)
-        if $0.statistics.bytesCached > $0.limit { $0.releaseCached() }
+      lock.withLock {
+        state.limit = max(newValue, 0)
+        if state.statistics.bytesCached > state.limit { state.releaseCached() }
       }
     }
   }
 
-  public var statistics: Statistics { state.withLock { $0.statistics } }
+  public var statistics: Statistics { lock.withLock { state.statistics } }
 
   /// Gives everything that no tensor uses back to the system.
   public func trim() {
-    state.withLock { $0.releaseCached() }
+    lock.withLock { state.releaseCached() }
   }
 
-  /// Makes `peakBytesInUse` start again from what is in use now.
-  public func resetPeak() {
-    state.withLock { $0.statistics.peakBytesInUse = $0.statistics.bytesInUse }
-  }
-
-  /// Memory for `byteCount` bytes, not initialised. Give it back with ``deallocate(_:byteCount:)`` and the same count.
+  /// Memory for `byteCount` bytes, not initialised. Give it back with ``deallocate(_:byteCount:)`` and the same
+  /// count.
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``, after the cached blocks were given back in vain.
   public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
     guard let size = Self.sizeClass(byteCount) else { throw TensorError.outOfMemory(byteCount: byteCount) }
-    let address: UInt? = state.withLock { state in
+    let address: UInt? = lock.withLock {
       var address = state.cached[size]?.popLast()
       if address != nil {
         state.statistics.bytesCached -= size
@@ -98,10 +86,7 @@ public final class MemoryPool: Sendable {
         }
         state.statistics.systemAllocations += 1
       }
-      if address != nil {
-        state.statistics.bytesInUse += size
-        state.statistics.peakBytesInUse = max(state.statistics.peakBytesInUse, state.statistics.bytesInUse)
-      }
+      if address != nil { state.statistics.bytesInUse += size }
       return address
     }
     guard let address, let pointer = UnsafeMutableRawPointer(bitPattern: address) else {
@@ -113,7 +98,7 @@ public final class MemoryPool: Sendable {
   /// Takes back what ``allocate(byteCount:)`` gave for the same `byteCount`.
   public func deallocate(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
     guard let size = Self.sizeClass(byteCount) else { return }
-    state.withLock { state in
+    lock.withLock {
       state.statistics.bytesInUse -= size
       // Room is made by dropping what has lain unused, not the block that has just been in use.
       if state.statistics.bytesCached + size > state.limit { state.releaseCached() }
@@ -127,7 +112,7 @@ public final class MemoryPool: Sendable {
   }
 
   /// The size of block that serves `byteCount`; nil where there is none.
-  static func sizeClass(_ byteCount: Int) -> Int? {
+  package static func sizeClass(_ byteCount: Int) -> Int? {
     guard byteCount >= 0, byteCount <= Int.max / 2 else { return nil }
     let needed = max(byteCount, alignment)
     let powerOfTwo = 1 << (Int.bitWidth - 1 - needed.leadingZeroBitCount)

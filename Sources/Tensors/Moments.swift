@@ -5,9 +5,9 @@ package protocol Mergeable {
 
 /// Count, mean and sum of squared deviations of some values: what is needed to normalise them.
 ///
-/// Moments of two pieces merge into the moments of the whole without loss (Chan, Golub and LeVeque, "Updating formulae and a
-/// pairwise algorithm for computing sample variances", 1979). Everything here rests on that: values merge into
-/// blocks, blocks into planes, and planes into whatever a kind of normalisation shares its moments over.
+/// Moments of two pieces merge into the moments of the whole without loss (Chan, Golub and LeVeque, "Updating
+/// formulae and a pairwise algorithm for computing sample variances", 1979). Everything here rests on that: values
+/// merge into blocks, blocks into planes, and planes into whatever a kind of normalisation shares its moments over.
 public struct Moments: Equatable, Sendable, Mergeable {
   /// How many values.
   public var count: Double

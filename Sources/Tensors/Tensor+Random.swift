@@ -1,5 +1,5 @@
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): the same numbers from the same
-/// seed, everywhere.
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): the same numbers
+/// from the same seed, everywhere.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
@@ -32,11 +32,11 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   }
 }
 
-/// The logarithm of a positive normal number by IEEE operations alone, so that its bits are the same everywhere, which
-/// the C library does not promise. Within 4 ulp.
+/// The logarithm of a positive normal number by IEEE operations alone, so that its bits are the same everywhere,
+/// which the C library does not promise. Within 4 ulp.
 ///
 /// x = m 2^e with m in (0.7, 1.5): log x = e log 2 + 2 artanh((m - 1) / (m + 1)), by its series.
-func naturalLogarithm(_ x: Double) -> Double {
+package func naturalLogarithm(_ x: Double) -> Double {
   var (significand, exponent) = (x.significand, Double(x.exponent))
   if significand > 1.4142135623730951 {
     significand /= 2

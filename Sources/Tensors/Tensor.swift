@@ -7,7 +7,8 @@
 ///     print(try x[0, 2, 3, 3], x.dtype, x.device)
 ///     try x.set(1, at: 0, 2, 3, 3)
 ///
-/// Subscripts, ``array(of:)``, reshaping and printing read (N, C, spatial...) in whatever order memory has the values.
+/// Subscripts, ``array(of:)``, reshaping and printing read (N, C, spatial...) in whatever order memory has the
+/// values.
 public struct Tensor: Sendable {
   public let shape: Shape
   public let dtype: DType
@@ -25,7 +26,8 @@ public struct Tensor: Sendable {
 
   /// A tensor whose values have yet to be written.
   ///
-  /// - Throws: ``TensorError`` when the shape is not valid, the layout does not exist for its rank or there is no memory.
+  /// - Throws: ``TensorError`` when the shape is not valid, the layout does not exist for its rank or there is no
+  ///   memory.
   public init(uninitialized shape: Shape, dtype: DType, layout: Layout = .nchw, on device: Device = .cpu) throws {
     guard layout.allows(rank: shape.rank) else { throw TensorError.layout(layout, shape: shape) }
     let byteCount = try shape.byteCount(of: dtype)
@@ -55,7 +57,8 @@ public struct Tensor: Sendable {
     Tensor(shape: shape, dtype: dtype, layout: layout, count: count, storage: storage)
   }
 
-  /// Makes this tensor the only one that has its memory, by a copy where it is not. Call before writing to ``storage``.
+  /// Makes this tensor the only one that has its memory, by a copy where it is not. Call before writing to
+  /// ``storage``.
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
   public mutating func makeUnique() throws {
@@ -123,7 +126,8 @@ extension Tensor {
 // MARK: - Reading and writing values
 
 extension Tensor {
-  /// The value at a place, widened to float64. On a GPU every read is a transfer: take ``array(of:)`` for more than a few.
+  /// The value at a place, widened to float64. On a GPU every read is a transfer: take ``array(of:)`` for more than a
+  /// few.
   ///
   /// - Throws: ``TensorError/index(_:shape:)`` when the place is outside the tensor.
   public subscript(_ index: Int...) -> Double {
@@ -163,7 +167,8 @@ extension Tensor {
     return zip(index, layout.strides(of: shape)).reduce(0) { $0 + $1.0 * $1.1 }
   }
 
-  /// All values as an array, row by row (the last subscript varies fastest), converted to `S` where the dtype is another.
+  /// All values as an array, row by row (the last subscript varies fastest), converted to `S` where the dtype is
+  /// another.
   public func array<S: Scalar>(of type: S.Type = S.self) throws -> [S] {
     let rows = try to(S.dtype).to(.nchw)
     return try rows.withUnsafeBuffer(of: S.self) { Array($0) }
@@ -172,7 +177,6 @@ extension Tensor {
   /// Calls a closure with the values as they lie in memory, in the layout's order. On a GPU, with a copy of them.
   ///
   /// - Throws: ``TensorError/dtypeMismatch(operation:expected:got:)`` when the tensor does not hold `S`; and what the
-  ///   closure throws.
   public func withUnsafeBuffer<S: Scalar, Result>(
     of type: S.Type, _ body: (UnsafeBufferPointer<S>) throws -> Result
   ) throws -> Result {
@@ -185,7 +189,6 @@ extension Tensor {
   /// Calls a closure that may change the values as they lie in memory, in the layout's order.
   ///
   /// - Throws: ``TensorError/dtypeMismatch(operation:expected:got:)`` when the tensor does not hold `S`; and what the
-  ///   closure throws.
   public mutating func withUnsafeMutableBuffer<S: Scalar, Result>(
     of type: S.Type, _ body: (UnsafeMutableBufferPointer<S>) throws -> Result
   ) throws -> Result {

@@ -28,7 +28,8 @@ struct Apply: ParsableCommand {
   @Option(parsing: .unconditional, help: ArgumentHelp("Bias of each map, or one number for all.", valueName: "a,b,c"))
   var bias: NumberList?
 
-  @Option(help: ArgumentHelp("Scale and bias, as `instnorm fit` or PyTorch writes them.", valueName: "file.safetensors"))
+  @Option(
+    help: ArgumentHelp("Scale and bias, as `instnorm fit` or PyTorch writes them.", valueName: "file.safetensors"))
   var weights: String?
 
   @Option(help: "How the axes of an .npy array are meant, in and out: nchw, or nhwc with the maps last.")
@@ -106,7 +107,8 @@ struct Apply: ParsableCommand {
       })
     guard prefixes.count <= 1 else {
       throw FileError.unsupported(
-        path: path, reason: "expected the weights of one layer, got those of \(prefixes.sorted().joined(separator: ", "))")
+        path: path,
+        reason: "expected the weights of one layer, got those of \(prefixes.sorted().joined(separator: ", "))")
     }
     return prefixes.first
   }

@@ -15,7 +15,8 @@ struct NumberList: ExpressibleByArgument {
   /// (C), float32 or float64 as a layer for `dtype` has its parameters.
   func tensor(maps: Int, for dtype: DType, option: String) throws -> Tensor {
     guard values.count == maps || values.count == 1 else {
-      throw ValidationError("\(option): expected \(maps) numbers, one for each map, or one for all; got \(values.count)")
+      throw ValidationError(
+        "\(option): expected \(maps) numbers, one for each map, or one for all; got \(values.count)")
     }
     let all = values.count == maps ? values : Array(repeating: values[0], count: maps)
     return try Tensor(all).to(dtype.parameterDType)

@@ -1,7 +1,7 @@
 import Foundation
 
-/// A bar on standard error that fills as work is done; nothing at all where standard error or standard output is not a
-/// terminal.
+/// A bar on standard error that fills as work is done; nothing at all where standard error or standard output is
+/// not a terminal.
 struct ProgressBar {
   private let total: Int
   private let isShown = isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1

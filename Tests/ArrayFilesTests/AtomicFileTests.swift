@@ -65,8 +65,12 @@ import Testing
   }
 
   @Test func `folders, and places that are not there, throw`() throws {
-    #expect(throws: FileError.notWritten(path: folder.path, reason: "it is a folder")) { try append("x", to: folder.path) }
+    #expect(throws: FileError.notWritten(path: folder.path, reason: "it is a folder")) {
+      try append("x", to: folder.path)
+    }
     let nowhere = folder.file("no/where")
-    #expect(throws: FileError.notWritten(path: nowhere, reason: "No such file or directory")) { try append("x", to: nowhere) }
+    #expect(throws: FileError.notWritten(path: nowhere, reason: "No such file or directory")) {
+      try append("x", to: nowhere)
+    }
   }
 }

@@ -1,11 +1,11 @@
 import ArrayFiles
 import Foundation
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
-/// Thousands of files that began as good ones: each is read or refused, none traps, and none makes the reader take much more memory than
-/// the file has. In a process of its own, since memory is counted by process.
+/// Thousands of files that began as good ones: each is read or refused, none traps, and none makes the reader take
+/// much more memory than the file has. In a process of its own, since memory is counted by process.
 @Suite struct MutationTests {
   @Test func `mutated npy files`() async {
     await #expect(processExitsWith: .success) {

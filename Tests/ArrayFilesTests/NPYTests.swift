@@ -1,17 +1,20 @@
 import ArrayFiles
 import Foundation
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct NPYTests {
   private let folder = TemporaryFolder()
 
   /// An .npy file of a header and values, put together by hand.
-  private func file(_ header: String, values: Int = 0, version: [UInt8] = [1, 0], name: String = "a.npy") throws -> String {
+  private func file(_ header: String, values: Int = 0, version: [UInt8] = [1, 0], name: String = "a.npy") throws
+    -> String
+  {
     let text = Array(header.utf8) + [0x0A]
     let length = version[0] == 1 ? [text.count & 0xFF, text.count >> 8] : [text.count & 0xFF, text.count >> 8, 0, 0]
-    let bytes = [0x93] + Array("NUMPY".utf8) + version + length.map { UInt8($0) } + text + Array(repeating: 0, count: values)
+    let bytes =
+      [0x93] + Array("NUMPY".utf8) + version + length.map { UInt8($0) } + text + Array(repeating: 0, count: values)
     try write(bytes, to: folder.file(name))
     return folder.file(name)
   }
@@ -62,12 +65,17 @@ import Testing
   }
 
   @Test func `old and unusual spellings are understood`() throws {
-    #expect(try NPY.read(from: file("{'shape': (2L, 1L), 'fortran_order': False, 'descr': '<f4'}", values: 8)).shape == [2, 1])
+    #expect(
+      try NPY.read(from: file("{'shape': (2L, 1L), 'fortran_order': False, 'descr': '<f4'}", values: 8)).shape == [
+        2, 1,
+      ])
     #expect(try NPY.read(from: file(#"{"descr":"=f8","fortran_order":True,"shape":(1,),}"#, values: 8)).shape == [1])
   }
 
   @Test func `headers that lie or are not understood throw, and say why`() throws {
-    func expectFault(_ header: String, values: Int = 16, _ words: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    func expectFault(
+      _ header: String, values: Int = 16, _ words: String, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
       let path = try file(header, values: values)
       let error = #expect(throws: FileError.self, sourceLocation: sourceLocation) { try NPY.read(from: path) }
       let text = error.map { "\($0)" } ?? ""
@@ -98,9 +106,15 @@ import Testing
     #expect(throws: FileError.unreadable(path: folder.file("no.npy"), reason: "No such file or directory")) {
       try NPY.read(from: folder.file("no.npy"))
     }
-    #expect(throws: FileError.unreadable(path: folder.path, reason: "it is a folder")) { try NPY.read(from: folder.path) }
-    #expect(throws: FileError.unreadable(path: "/dev/zero", reason: "it is not a regular file")) { try NPY.read(from: "/dev/zero") }
-    for (name, content) in [("empty", []), ("short", Array("\u{93}NUM".utf8)), ("text", Array("hello, this is text".utf8))] {
+    #expect(throws: FileError.unreadable(path: folder.path, reason: "it is a folder")) {
+      try NPY.read(from: folder.path)
+    }
+    #expect(throws: FileError.unreadable(path: "/dev/zero", reason: "it is not a regular file")) {
+      try NPY.read(from: "/dev/zero")
+    }
+    for (name, content) in [
+      ("empty", []), ("short", Array("\u{93}NUM".utf8)), ("text", Array("hello, this is text".utf8)),
+    ] {
       let path = folder.file(name)
       try write(content, to: path)
       #expect(throws: FileError.self) { try NPY.read(from: path) }

@@ -1,7 +1,7 @@
 import ArrayFiles
 import Foundation
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
@@ -11,7 +11,9 @@ import Testing
   private func file(_ header: String, values: Int = 8, claimedLength: UInt64? = nil) throws -> String {
     let length = claimedLength ?? UInt64(header.utf8.count)
     let path = folder.file("a.safetensors")
-    try write((0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(header.utf8) + Array(repeating: 0, count: values), to: path)
+    try write(
+      (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(header.utf8)
+        + Array(repeating: 0, count: values), to: path)
     return path
   }
 
@@ -59,7 +61,9 @@ import Testing
       sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
       let path = try file(header, values: values, claimedLength: length)
-      let error = #expect(throws: FileError.self, sourceLocation: sourceLocation) { try SafetensorsFile(contentsOf: path) }
+      let error = #expect(throws: FileError.self, sourceLocation: sourceLocation) {
+        try SafetensorsFile(contentsOf: path)
+      }
       let text = error.map { "\($0)" } ?? ""
       #expect(text.hasPrefix(path) && text.contains(words), "\(text)", sourceLocation: sourceLocation)
     }

@@ -2,7 +2,8 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-/// A device whose memory the host cannot read, made of the CPU: every tensor must come and go through the backend's own copies.
+/// A device whose memory the host cannot read, made of the CPU: every tensor must come and go through the backend's
+/// own copies.
 private final class FarBackend: Backend {
   let name = "far:0"
   let summary = "memory out of the host's reach"

@@ -48,8 +48,8 @@ import Testing
         let bias = try #require(norm.bias).data.doubles
         for index in out.indices { #expect(out[index] == bias[index / 1073 % 3]) }
 
-        // dx is scale invStd (dy - mean dy), as calculus has it, and 0 where a variance and epsilon of 0 leave no derivative.
-        // The scale's gradient is 0: xhat is.
+        // dx is scale invStd (dy - mean dy), as calculus has it, and 0 where a variance and epsilon of 0 leave no
+        // derivative. The scale's gradient is 0: xhat is.
         let dy = try Tensor.randomNormal([2, 3, 37, 29], seed: 1).to(dtype)
         let dx = try norm.backward(dy).doubles
         #expect(try #require(norm.scale).grad.doubles == [0, 0, 0])

@@ -2,7 +2,8 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-/// |y - ref| <= 1e-6 (|scale| max(1, |xhat|) + |bias|) for every finite float32 input, and |dx - ref| <= 4e-6 |scale| invStd max|dy|.
+/// |y - ref| <= 1e-6 (|scale| max(1, |xhat|) + |bias|) for every finite float32 input, and |dx - ref| <= 4e-6
+/// |scale| invStd max|dy|.
 @Suite struct ExactTests {
   /// Runs one layer forward and backward on (1, C, planeSize) values and holds both to the contract.
   private func check(
@@ -116,7 +117,8 @@ import Testing
       try norm.calcMode(dtype)
       let reference = Reference(try x.doubles, maps: 1, planeSize: 5000)
       for (value, expected) in zip(try norm(x).doubles, reference.y) {
-        #expect(abs(value - expected) <= abs(expected.binade) * 2 * Double(sign: .plus, exponent: -digits, significand: 1))
+        #expect(
+          abs(value - expected) <= abs(expected.binade) * 2 * Double(sign: .plus, exponent: -digits, significand: 1))
       }
     }
   }

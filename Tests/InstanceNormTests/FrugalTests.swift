@@ -3,8 +3,6 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-@testable import Tensors
-
 @Suite struct FrugalTests {
   @Test(arguments: Layout.allCases) func `after the first call nothing comes from the system`(layout: Layout) throws {
     let device = try Device.cpu(threads: 1)
@@ -21,14 +19,19 @@ import Testing
     try step()
     // Other tests take from the same pool meanwhile; in one of several runs they have to leave it alone.
     var (allocations, faults) = (Int.max, Int.max)
-    for _ in 0..<100 where allocations > 0 || faults > 0 {
+    for _ in 0..<(isSanitized ? 5 : 100) where allocations > 0 || faults > 0 {
       let (allocationsBefore, faultsBefore) = (MemoryPool.shared.statistics.systemAllocations, pageFaults())
       for _ in 0..<3 { try step() }
       faults = min(faults, pageFaults() - faultsBefore)
       allocations = min(allocations, MemoryPool.shared.statistics.systemAllocations - allocationsBefore)
     }
-    #expect(allocations == 0)
-    #expect(faults == 0)
+    #expect(allocations == 0 || isSanitized)
+    #expect(faults == 0 || isSanitized)
+  }
+
+  /// Whether a sanitizer watches, which takes memory of its own at every access.
+  private var isSanitized: Bool {
+    dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
   }
 
   /// Pages that this thread has had to wait for.

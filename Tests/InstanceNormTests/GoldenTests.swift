@@ -5,7 +5,8 @@ import Testing
 /// The layer against what PyTorch (in float64) and ONNX Runtime (in float32) gave for the same inputs.
 @Suite struct GoldenTests {
   static let cases = [
-    "pictures", "pictures_plain", "pictures_channels_last", "large_epsilon", "many_maps", "several_blocks", "two_values",
+    "pictures", "pictures_plain", "pictures_channels_last", "large_epsilon", "many_maps", "several_blocks",
+    "two_values",
     "signals", "volumes",
   ]
 

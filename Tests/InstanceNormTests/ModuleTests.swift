@@ -143,7 +143,9 @@ import Testing
   @Test func `accGradParams takes the gradient that it is given, whatever came before`() throws {
     let norm = try InstanceNorm2D(numOfMaps: 2)
     try norm(Tensor.randomNormal([1, 2, 3, 3], seed: 1))
-    let (first, second) = (try Tensor.randomNormal([1, 2, 3, 3], seed: 2), try Tensor.randomNormal([1, 2, 3, 3], seed: 3))
+    let (first, second) = (
+      try Tensor.randomNormal([1, 2, 3, 3], seed: 2), try Tensor.randomNormal([1, 2, 3, 3], seed: 3)
+    )
     try norm.backward(second)
     let expected = try #require(norm.scale).grad.doubles
     _ = try norm.updateGrad(first)
@@ -169,7 +171,9 @@ import Testing
     #expect(try norm.dataShape(from: [1, 512, 7, 7]) == [1, 512, 7, 7])
   }
 
-  @Test(arguments: DType.allCases) func `calcMode changes the type of data and keeps parameters wide`(dtype: DType) throws {
+  @Test(arguments: DType.allCases) func `calcMode changes the type of data and keeps parameters wide`(dtype: DType)
+    throws
+  {
     let norm = try InstanceNorm2D(numOfMaps: 2)
     norm.scale?.data = try Tensor([1.5, 2] as [Float])
     try norm.calcMode(dtype)
@@ -218,4 +222,3 @@ import Testing
     }
   }
 }
-

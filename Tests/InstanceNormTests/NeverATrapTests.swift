@@ -6,7 +6,9 @@ import Testing
 @Suite struct NeverATrapTests {
   @Test func `constructor arguments`() throws {
     for maps in [0, -1, Int.min] {
-      #expect(throws: ModuleError.argument(module: "InstanceNorm2D", name: "numOfMaps", expected: "1 or more", got: "\(maps)")) {
+      #expect(
+        throws: ModuleError.argument(module: "InstanceNorm2D", name: "numOfMaps", expected: "1 or more", got: "\(maps)")
+      ) {
         try InstanceNorm2D(numOfMaps: maps)
       }
     }
@@ -46,7 +48,9 @@ import Testing
     let norm = try InstanceNorm2D(numOfMaps: 3)
     let dy = try Tensor.zeros([1, 3, 4, 4])
     #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.backward(dy) }
-    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.backward(dy, updGrad: false) }
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) {
+      try norm.backward(dy, updGrad: false)
+    }
     #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.updateGrad(dy) }
     #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) {
       try norm.accGradParams(dy, scale: 1, momentum: 0)

@@ -58,8 +58,12 @@ import Testing
       try optimizer.update()
     }
     #expect(losses[0] > 1 && losses[299] < 1e-3 * losses[0])
-    for (value, expected) in zip(try #require(norm.scale).data.doubles, [0.5, 2, -1]) { #expect(abs(value - expected) < 0.02) }
-    for (value, expected) in zip(try #require(norm.bias).data.doubles, [-1, 0.25, 3]) { #expect(abs(value - expected) < 0.02) }
+    for (value, expected) in zip(try #require(norm.scale).data.doubles, [0.5, 2, -1]) {
+      #expect(abs(value - expected) < 0.02)
+    }
+    for (value, expected) in zip(try #require(norm.bias).data.doubles, [-1, 0.25, 3]) {
+      #expect(abs(value - expected) < 0.02)
+    }
   }
 
   @Test func `what does not fit throws`() throws {

@@ -2,7 +2,8 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-/// The test that PuzzleLib has of its layer, rebuilt: the output, `saveInvVar` and the data gradient, each by its formula.
+/// The test that PuzzleLib has of its layer, rebuilt: the output, `saveInvVar` and the data gradient, each by its
+/// formula.
 @Suite struct PuzzleLibTests {
   @Test func `forward, saveInvVar and the data gradient follow their formulas`() throws {
     let (batchsize, maps, h, w) = (5, 3, 4, 4)

@@ -1,6 +1,5 @@
+import Tensors
 import Testing
-
-@testable import Tensors
 
 @Suite struct MemoryPoolTests {
   @Test func `memory that comes back is given out again`() throws {

@@ -1,6 +1,5 @@
+import Tensors
 import Testing
-
-@testable import Tensors
 
 @Suite struct MomentsTests {
   private func moments(_ values: [Double]) -> Moments {
@@ -8,7 +7,8 @@ import Testing
   }
 
   @Test func `pieces merge into the moments of the whole`() throws {
-    let values = try Tensor.randomNormal([1000], mean: 100, deviation: 3, seed: 1, dtype: .float64).array(of: Double.self)
+    let values = try Tensor.randomNormal([1000], mean: 100, deviation: 3, seed: 1, dtype: .float64).array(
+      of: Double.self)
     let whole = moments(values)
     for split in [1, 7, 8, 500, 999] {
       var merged = moments(Array(values[..<split]))

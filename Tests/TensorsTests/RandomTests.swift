@@ -1,9 +1,8 @@
 import ArrayFiles
 import Foundation
+import Tensors
 import TestSupport
 import Testing
-
-@testable import Tensors
 
 @Suite struct RandomTests {
   @Test func `the generator gives SplitMix64's published numbers`() {

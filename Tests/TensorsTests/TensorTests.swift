@@ -1,7 +1,6 @@
+import Tensors
 import TestSupport
 import Testing
-
-@testable import Tensors
 
 @Suite struct TensorTests {
   @Test func `an array fills a shape row by row`() throws {

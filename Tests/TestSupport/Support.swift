@@ -52,7 +52,9 @@ public func worstError(
     let xhat = a == 0 ? 0 : (reference.y[index] - b) / a
     let allowed = 1e-6 * (abs(a) * max(1, abs(xhat)) + abs(b))
     let error = abs(y[index] - reference.y[index])
-    if !(error <= allowed) { worst = max(worst, allowed == 0 ? .infinity : error / allowed, error.isNaN ? .infinity : 0) }
+    if !(error <= allowed) {
+      worst = max(worst, allowed == 0 ? .infinity : error / allowed, error.isNaN ? .infinity : 0)
+    }
     worst = max(worst, allowed == 0 ? 0 : error / allowed)
   }
   return worst
@@ -68,7 +70,8 @@ extension Tensor {
   public var doubles: [Double] { get throws { try array(of: Double.self) } }
 }
 
-/// Files made of another by a few random changes: bytes replaced, removed, inserted, doubled and cut off, numbers made huge.
+/// Files made of another by a few random changes: bytes replaced, removed, inserted, doubled and cut off, numbers
+/// made huge.
 public struct Mutator {
   private var generator: SeededGenerator
   private let original: [UInt8]

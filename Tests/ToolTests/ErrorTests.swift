@@ -4,8 +4,8 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-/// Bad input: one line on standard error that names the file or option and the fault, 64 for usage and 1 otherwise, and an existing
-/// output as it was.
+/// Bad input: one line on standard error that names the file or option and the fault, 64 for usage and 1 otherwise,
+/// and an existing output as it was.
 @Suite struct ErrorTests {
   private let folder = TemporaryFolder()
 

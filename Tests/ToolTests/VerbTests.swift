@@ -27,7 +27,9 @@ import Testing
 
   // MARK: apply
 
-  @Test(arguments: [DType.float16, .float32, .float64]) func `apply normalises arrays of rank 3, 4 and 5`(dtype: DType) throws {
+  @Test(arguments: [DType.float16, .float32, .float64]) func `apply normalises arrays of rank 3, 4 and 5`(dtype: DType)
+    throws
+  {
     for shape in [[3, 6, 5], [2, 3, 6, 5], [2, 3, 2, 6, 5]] as [Shape] {
       let x = try Tensor.randomNormal(shape, mean: 3, seed: 1).to(dtype)
       try NPY.write(x, to: folder.file("x.npy"))
@@ -144,7 +146,9 @@ import Testing
     _ = try picture("color.png", seed: 2)
     _ = try run("transfer", "grey.png", "color.png", "-o", "a.png")
     _ = try run("transfer", "color.png", "grey.png", "-o", "b.png")
-    for name in ["a.png", "b.png"] { #expect(try Picture(contentsOf: folder.file(name)).colors.shape == [1, 3, 20, 30]) }
+    for name in ["a.png", "b.png"] {
+      #expect(try Picture(contentsOf: folder.file(name)).colors.shape == [1, 3, 20, 30])
+    }
   }
 
   @Test(arguments: ["adam", "sgd"]) func `fit learns what apply then shows`(optimizer: String) throws {
@@ -239,7 +243,9 @@ import Testing
     let help = try run("--help")
     for verb in ["apply", "transfer", "fit", "stats", "devices"] { #expect(help.contains(verb)) }
     let apply = try run("apply", "--help")
-    for option in ["--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layout", "--device", "--threads"] {
+    for option in [
+      "--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layout", "--device", "--threads",
+    ] {
       #expect(apply.contains(option))
     }
     #expect(try run("--version") == "0.1.0\n")

@@ -1,9 +1,9 @@
-// A block is a run of a plane's values in float64, in scratch memory that stays in the nearest cache. Kernels compute on blocks
-// alone; only here do they meet dtypes and layouts. float64 holds every value of every dtype and the squares of all but its own, so
-// the arithmetic in between needs no care for range.
+// A block is a run of a plane's values in float64, in scratch memory that stays in the nearest cache. Kernels
+// compute on blocks alone; only here do they meet dtypes and layouts. float64 holds every value of every dtype and
+// the squares of all but its own, so the arithmetic in between needs no care for range.
 
 /// How many values a block has, at most.
-let blockLength = 512
+package let blockLength = 512
 
 /// How far apart the blocks of neighbouring planes are in scratch memory. Not a power of two: blocks a multiple of
 /// 4 KiB apart would fight for the same lines of the cache.
@@ -156,14 +156,12 @@ struct Run {
   }
 }
 
-/// Reduces `count` values of each of `width` runs to one `Piece` a run: blocks by `leaf`, then halves merged, a tree whose shape
-/// depends on `count` alone.
+/// Reduces `count` values of each of `width` runs to one `Piece` a run: blocks by `leaf`, then halves merged, a
+/// tree whose shape depends on `count` alone.
 ///
 /// - Parameters:
-///   - results: receives the pieces. Has room for `width` pieces for each level of the tree:
 ///     ``reductionDepth(_:)`` times `width`.
-///   - leaf: given the start and length of a block, writes `width` pieces.
-func reduce<Piece: Mergeable>(
+package func reduce<Piece: Mergeable>(
   _ start: Int, _ count: Int, width: Int, into results: UnsafeMutablePointer<Piece>,
   leaf: (Int, Int, UnsafeMutablePointer<Piece>) -> Void
 ) {
@@ -180,6 +178,6 @@ func reduce<Piece: Mergeable>(
 }
 
 /// How many levels ``reduce(_:_:width:into:leaf:)`` needs room for.
-func reductionDepth(_ count: Int) -> Int {
+package func reductionDepth(_ count: Int) -> Int {
   Int.bitWidth - max(count / blockLength, 1).leadingZeroBitCount + 2
 }

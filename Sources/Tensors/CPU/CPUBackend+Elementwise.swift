@@ -93,7 +93,8 @@ extension CPUBackend {
       }
       return
     }
-    // The planes that alternate in one of the two alternate in NHWC; the other one's are read or written plane by plane.
+    // The planes that alternate in one of the two alternate in NHWC; the other one's are read or written plane by
+    // plane.
     let (interleaved, planar) = source.layout == .nhwc ? (source, destination) : (destination, source)
     let bands = Bands(interleaved)
     guard source.count > 0 else { return }

@@ -1,5 +1,5 @@
-// Instance normalisation in two passes over each band of planes: the first merges moments, the second, while the planes are still in
-// cache, normalises. Backward likewise: sums, then dx.
+// Instance normalisation in two passes over each band of planes: the first merges moments, the second, while the
+// planes are still in cache, normalises. Backward likewise: sums, then dx.
 
 extension CPUBackend {
   public func instanceNorm(

@@ -1,5 +1,5 @@
-// Sums of a block, in eight lanes whose order is fixed. Value i goes to lane i mod 8, each lane adds up in order and the
-// lanes are added in pairs; so a sum has the same bits wherever and however often it is taken.
+// Sums of a block, in eight lanes whose order is fixed. Value i goes to lane i mod 8, each lane adds up in order
+// and the lanes are added in pairs; so a sum has the same bits wherever and however often it is taken.
 
 typealias Lanes = SIMD8<Double>
 

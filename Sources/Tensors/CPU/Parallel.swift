@@ -1,18 +1,18 @@
 import Dispatch
 
 /// Splits work over threads.
-enum Parallel {
+package enum Parallel {
   /// Below this many values a share of work is not worth a thread: waking one takes as long as some thousand values.
   static let valuesPerShare = 16_384
 
   /// How many shares `items` pieces of work with `values` values in all are split into, on `threads` threads.
-  static func shareCount(items: Int, values: Int, threads: Int) -> Int {
+  package static func shareCount(items: Int, values: Int, threads: Int) -> Int {
     max(1, min(threads, items, values / valuesPerShare))
   }
 
   /// Calls `body` with the number of each share and its range of items, on threads of their own where there is more
   /// than one. A share is a contiguous range, and is the same range each time.
-  static func run(items: Int, shares: Int, _ body: (_ share: Int, _ items: Range<Int>) -> Void) {
+  package static func run(items: Int, shares: Int, _ body: (_ share: Int, _ items: Range<Int>) -> Void) {
     guard shares > 1 else {
       body(0, 0..<items)
       return
