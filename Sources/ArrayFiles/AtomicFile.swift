@@ -11,23 +11,18 @@ package enum AtomicFile {
   package static func write(
     to path: String, _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
-    var target = path
+    let target = try destination(of: path)
+    try check(target, path)
     var status = stat()
-    let exists = stat(path, &status) == 0
-    if exists {
-      if status.st_mode & S_IFMT == S_IFDIR { throw FileError.notWritten(path: path, reason: "it is a folder") }
-      guard status.st_mode & S_IFMT == S_IFREG else {
-        return try write(opening: path, flags: O_WRONLY, path, body)
-      }
-      if let resolved = realpath(path, nil) {
-        target = String(cString: resolved)
-        free(resolved)
-      }
+    let exists = stat(target, &status) == 0
+    if exists, status.st_mode & S_IFMT != S_IFREG {
+      return try write(opening: target, flags: O_WRONLY, path, body)
     }
     let folder = (target as NSString).deletingLastPathComponent
     let temporary =
-      (folder.isEmpty ? "" : folder + "/")
-      + ".\((target as NSString).lastPathComponent.prefix(100)).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+      (folder.isEmpty ? "" : folder + "/") + ".instnorm-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+    partial.withLock { _ = $0.insert(temporary) }
+    defer { partial.withLock { _ = $0.remove(temporary) } }
     do {
       try write(opening: temporary, flags: O_WRONLY | O_CREAT | O_EXCL, path, body)
       if exists { chmod(temporary, status.st_mode & 0o7777) }
@@ -40,9 +35,50 @@ package enum AtomicFile {
     }
   }
 
+  /// Refuses what is known beforehand not to be writable.
+  ///
+  /// - Throws: ``FileError/notWritten(path:reason:)``.
+  package static func check(_ path: String) throws {
+    try check(destination(of: path), path)
+  }
+
+  private static func check(_ target: String, _ path: String) throws {
+    var status = stat()
+    if stat(target, &status) == 0 {
+      if status.st_mode & S_IFMT == S_IFDIR { throw FileError.notWritten(path: path, reason: "it is a folder") }
+      // Renaming asks for no permission on the file that it replaces.
+      guard access(target, W_OK) == 0 else { throw FileError.notWritten(path: path, reason: systemMessage()) }
+      if status.st_mode & S_IFMT != S_IFREG { return }
+    }
+    let folder = (target as NSString).deletingLastPathComponent
+    guard access(folder.isEmpty ? "." : folder, W_OK | X_OK) == 0 else {
+      throw FileError.notWritten(path: path, reason: systemMessage())
+    }
+  }
+
+  /// The files that are being written, for ``abandonAll()``.
+  private static let partial = Locked<Set<String>>([])
+
+  /// Removes what is half written; for a process that is about to end.
+  package static func abandonAll() {
+    partial.withLock { for path in $0 { unlink(path) } }
+  }
+
   /// Writes a file of bytes that are at hand.
   package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
     try write(to: path) { append in try append(bytes) }
+  }
+
+  /// Where a path leads, by way of links; also to a file that is not there yet.
+  private static func destination(of path: String) throws -> String {
+    if path.utf8.contains(0) { throw FileError.notWritten(path: path, reason: "its name contains a zero byte") }
+    var place = path
+    for _ in 0..<40 {
+      guard let link = try? FileManager.default.destinationOfSymbolicLink(atPath: place) else { return place }
+      let folder = (place as NSString).deletingLastPathComponent
+      place = link.hasPrefix("/") || folder.isEmpty ? link : folder + "/" + link
+    }
+    throw FileError.notWritten(path: path, reason: "too many links")
   }
 
   private static func write(
@@ -71,5 +107,18 @@ package enum AtomicFile {
     }
     isOpen = false
     guard close(descriptor) == 0 else { throw FileError.notWritten(path: path, reason: systemMessage()) }
+  }
+}
+
+/// A value that one thread uses at a time.
+private final class Locked<Value>: @unchecked Sendable {
+  // Not a Mutex, whose locking ThreadSanitizer does not see on Linux.
+  private let lock = NSLock()
+  private var value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+    lock.withLock { body(&value) }
   }
 }

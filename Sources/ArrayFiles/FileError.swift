@@ -13,13 +13,15 @@ public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
-    case .malformed(let path, let reason): "\(path): \(reason)"
-    case .unsupported(let path, let reason): "\(path): not supported: \(reason)"
+    case .unreadable(let path, let reason): "\(Self.shown(path)): cannot be read: \(reason)"
+    case .malformed(let path, let reason): "\(Self.shown(path)): \(reason)"
+    case .unsupported(let path, let reason): "\(Self.shown(path)): not supported: \(reason)"
     case .missingTensor(let path, let name, let available):
-      "\(path): no tensor '\(name)'; there is "
+      "\(Self.shown(path)): no tensor '\(name)'; there is "
         + (available.isEmpty ? "none" : available.sorted().prefix(20).joined(separator: ", "))
-    case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)"
+    case .notWritten(let path, let reason): "\(Self.shown(path)): cannot be written: \(reason)"
     }
   }
+
+  private static func shown(_ path: String) -> String { path.isEmpty ? "''" : path }
 }

@@ -77,7 +77,7 @@ public enum NPY {
     let text = try file.bytes(at: start, count: Int(length), what: "the header")
     do {
       return (try NPYHeader(parsing: text), start + text.count)
-    } catch let fault as NPYHeader.Fault {
+    } catch let fault as HeaderScanner.Fault {
       throw fault.isUnsupported
         ? FileError.unsupported(path: file.path, reason: fault.reason)
         : FileError.malformed(path: file.path, reason: "the .npy header is malformed: \(fault.reason)")

@@ -36,7 +36,7 @@ public struct SafetensorsFile: Sendable {
     reader = try FileReader(path)
     self.path = path
     let length = try reader.unsigned(at: 0, byteCount: 8, what: "the header's length")
-    guard length <= UInt64(reader.size - 8) else {
+    guard length <= UInt64(reader.size - 8), length <= Self.longestHeader else {
       throw FileError.malformed(
         path: path,
         reason: "not a .safetensors file: the header would have \(length) bytes, the file has \(reader.size)")
@@ -46,14 +46,14 @@ public struct SafetensorsFile: Sendable {
       throw FileError.malformed(path: path, reason: "not a .safetensors file: the header does not begin with '{'")
     }
     start = 8 + text.count
-    let header: Header
+    let header: SafetensorsHeader
     do {
-      header = try JSONDecoder().decode(Header.self, from: Data(text))
-    } catch {
-      throw FileError.malformed(path: path, reason: "the header is malformed: \(Self.explain(error))")
+      header = try SafetensorsHeader(parsing: text)
+    } catch let fault as HeaderScanner.Fault {
+      throw FileError.malformed(path: path, reason: "the header is malformed: \(fault.reason)")
     }
     metadata = header.metadata
-    entries = try Self.check(header.tensors, path: path, size: reader.size - start)
+    entries = try Self.check(header.entries, path: path, size: reader.size - start)
   }
 
   public var names: [String] { entries.keys.sorted() }
@@ -61,14 +61,14 @@ public struct SafetensorsFile: Sendable {
   /// Reads a tensor.
   ///
   /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its
-  ///   values are not floating
+  ///   values are not floating point numbers of 16, 32 or 64 bits, or the system's error.
   public func tensor(named name: String) throws -> Tensor {
     guard let entry = entries[name] else {
       throw FileError.missingTensor(path: path, name: name, available: names)
     }
     guard let dtype = Self.dtypes[entry.dtype] else {
       throw FileError.unsupported(
-        path: path, reason: "'\(name)' has values of type \(entry.dtype); \(Self.dtypes.keys.sorted()) are")
+        path: path, reason: "'\(name)' has values of type \(entry.dtype) (only F16, BF16, F32 and F64 are)")
     }
     var tensor = try Tensor(uninitialized: entry.shape, dtype: dtype)
     try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
@@ -80,19 +80,19 @@ public struct SafetensorsFile: Sendable {
   ///
   /// - Throws: ``FileError/notWritten(path:reason:)``.
   public static func write(_ tensors: [String: Tensor], metadata: [String: String] = [:], to path: String) throws {
-    if tensors[Header.metadataKey] != nil {
-      throw FileError.notWritten(path: path, reason: "a tensor cannot be named \(Header.metadataKey)")
+    if tensors[SafetensorsHeader.metadataKey] != nil {
+      throw FileError.notWritten(path: path, reason: "a tensor cannot be named \(SafetensorsHeader.metadataKey)")
     }
     // Wide types first, so that each tensor begins at a multiple of its width.
     let ordered = try tensors.sorted {
       ($1.value.dtype.byteCount, $0.key) < ($0.value.dtype.byteCount, $1.key)
     }.map { ($0.key, try $0.value.toHost().to(.nchw)) }
 
-    var header = Header()
+    var header = SafetensorsHeader()
     header.metadata = metadata
     var offset = 0
     for (name, tensor) in ordered {
-      header.tensors[name] = Header.Tensor(
+      header.entries[name] = SafetensorsHeader.Entry(
         dtype: Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "", shape: tensor.shape.dimensions,
         offsets: [offset, offset + tensor.byteCount])
       offset += tensor.byteCount
@@ -109,6 +109,9 @@ public struct SafetensorsFile: Sendable {
     }
   }
 
+  /// In bytes; no file that is meant has more, and the format's own reader takes no more.
+  private static let longestHeader: UInt64 = 100_000_000
+
   private static let dtypes: [String: DType] = [
     "F16": .float16, "BF16": .bfloat16, "F32": .float32, "F64": .float64,
   ]
@@ -119,12 +122,15 @@ public struct SafetensorsFile: Sendable {
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
   ]
 
-  private static func check(_ tensors: [String: Header.Tensor], path: String, size: Int) throws -> [String: Entry] {
+  private static func check(
+    _ tensors: [String: SafetensorsHeader.Entry], path: String, size: Int
+  ) throws -> [String: Entry] {
     var entries: [String: Entry] = [:]
     for (name, tensor) in tensors {
-      func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "'\(name)' \(reason)") }
-      guard let width = widths[tensor.dtype] else { throw fault("has values of an unknown type, \(tensor.dtype)") }
-      guard tensor.offsets.count == 2 else { throw fault("has \(tensor.offsets.count) offsets, not 2") }
+      func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "\(quoted(name)) \(reason)") }
+      guard let width = widths[tensor.dtype] else {
+        throw fault("has values of an unknown type, \(quoted(tensor.dtype))")
+      }
       let (lower, upper) = (tensor.offsets[0], tensor.offsets[1])
       guard lower >= 0, lower <= upper else { throw fault("lies at bytes \(lower) to \(upper)") }
       guard upper <= size else { throw fault("ends at byte \(upper), the values at \(size)") }
@@ -146,7 +152,7 @@ public struct SafetensorsFile: Sendable {
         throw FileError.malformed(
           path: path,
           reason: entry.range.lowerBound < end
-            ? "'\(name)' overlaps another tensor at byte \(entry.range.lowerBound)"
+            ? "\(quoted(name)) overlaps another tensor at byte \(entry.range.lowerBound)"
             : "bytes \(end) to \(entry.range.lowerBound) belong to no tensor")
       }
       end = entry.range.upperBound
@@ -155,62 +161,5 @@ public struct SafetensorsFile: Sendable {
       throw FileError.malformed(path: path, reason: "bytes \(end) to \(size) belong to no tensor")
     }
     return entries
-  }
-
-  private static func explain(_ error: any Error) -> String {
-    func path(_ context: DecodingError.Context) -> String {
-      context.codingPath.isEmpty ? "" : "'" + context.codingPath.map(\.stringValue).joined(separator: ".") + "': "
-    }
-    switch error as? DecodingError {
-    case .dataCorrupted(let context), .typeMismatch(_, let context), .valueNotFound(_, let context):
-      return path(context) + context.debugDescription
-    case .keyNotFound(let key, let context): return path(context) + "'\(key.stringValue)' is missing"
-    default: return "\(error)"
-    }
-  }
-}
-
-/// The header as it stands in the file: an object of tensors by name, and perhaps metadata.
-private struct Header: Codable {
-  static let metadataKey = "__metadata__"
-
-  struct Tensor: Codable {
-    var dtype: String
-    var shape: [Int]
-    var offsets: [Int]
-
-    enum CodingKeys: String, CodingKey {
-      case dtype, shape
-      case offsets = "data_offsets"
-    }
-  }
-
-  var tensors: [String: Tensor] = [:]
-  var metadata: [String: String] = [:]
-
-  init() {}
-
-  struct Key: CodingKey {
-    var stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: Key.self)
-    for key in container.allKeys {
-      if key.stringValue == Self.metadataKey {
-        metadata = try container.decode([String: String].self, forKey: key)
-      } else {
-        tensors[key.stringValue] = try container.decode(Tensor.self, forKey: key)
-      }
-    }
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    if !metadata.isEmpty { try container.encode(metadata, forKey: Key(stringValue: Self.metadataKey)) }
-    for (name, tensor) in tensors { try container.encode(tensor, forKey: Key(stringValue: name)) }
   }
 }

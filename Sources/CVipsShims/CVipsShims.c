@@ -44,10 +44,14 @@ bool shim_image_has_profile(shim_image *image) {
   return vips_image_get_typeof(vips(image), VIPS_META_ICC_NAME) != 0;
 }
 
-bool shim_image_is_16_bit(const shim_image *image) {
-  VipsInterpretation meaning = vips_image_guess_interpretation(vips(image));
-  return vips_image_get_format(vips(image)) == VIPS_FORMAT_USHORT || meaning == VIPS_INTERPRETATION_RGB16 ||
-         meaning == VIPS_INTERPRETATION_GREY16;
+shim_values shim_image_values(const shim_image *image) {
+  switch (vips_image_get_format(vips(image))) {
+  case VIPS_FORMAT_UCHAR: return shim_values_8_bit;
+  case VIPS_FORMAT_USHORT: return shim_values_16_bit;
+  case VIPS_FORMAT_FLOAT:
+  case VIPS_FORMAT_DOUBLE: return shim_values_float;
+  default: return shim_values_other;
+  }
 }
 
 bool shim_image_is_grey(shim_image *image) {
@@ -55,14 +59,13 @@ bool shim_image_is_grey(shim_image *image) {
 }
 
 bool shim_image_is_plain(shim_image *image) {
-  VipsBandFormat format = vips_image_get_format(vips(image));
-  if (format != VIPS_FORMAT_UCHAR && format != VIPS_FORMAT_USHORT) return false;
   switch (vips_image_guess_interpretation(vips(image))) {
   case VIPS_INTERPRETATION_sRGB:
   case VIPS_INTERPRETATION_RGB:
   case VIPS_INTERPRETATION_RGB16:
   case VIPS_INTERPRETATION_B_W:
   case VIPS_INTERPRETATION_GREY16:
+  case VIPS_INTERPRETATION_MULTIBAND:
     return true;
   default:
     return false;
@@ -92,9 +95,9 @@ shim_image *shim_image_to_grey(shim_image *image, bool wide) {
   return to_space(image, wide ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W);
 }
 
-shim_image *shim_image_to_integers(shim_image *image, bool wide) {
+shim_image *shim_image_to_floats(shim_image *image) {
   VipsImage *result = NULL;
-  return made(vips_cast(vips(image), &result, wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR, NULL), result);
+  return made(vips_cast(vips(image), &result, VIPS_FORMAT_FLOAT, NULL), result);
 }
 
 void *shim_image_pixels(shim_image *image, size_t *byte_count) {

@@ -6,13 +6,14 @@ import Tensors
 /// A picture as tensors: what a file of any format that libvips reads shows, upright and in sRGB.
 public struct Picture: Sendable {
   /// (1, C, H, W), float32, 0...1; C is 3 for red, green, blue and 1 for grey.
-  public var colors: Tensor
+  public let colors: Tensor
   /// (1, 1, H, W), float32, 0 for transparent to 1 for opaque; nil for a picture without transparency.
-  public var alpha: Tensor?
-  /// Whether it came in 16 bits a value, and is written so where the format has them.
-  public var is16Bit: Bool
+  public let alpha: Tensor?
+  /// Whether it came in more than 8 bits a value, and is written so where the format has them.
+  public let is16Bit: Bool
 
   /// - Throws: `TensorError.invalidShape(_:reason:)` unless `colors` is (1, 1 or 3, H, W) with pixels in it, and
+  ///   `TensorError.shapeMismatch(operation:expected:got:)` unless `alpha` is (1, 1, H, W).
   public init(colors: Tensor, alpha: Tensor? = nil, is16Bit: Bool = false) throws {
     let shape = colors.shape
     guard shape.rank == 4, shape[0] == 1, shape[1] == 1 || shape[1] == 3, shape[2] > 0, shape[3] > 0 else {
@@ -45,7 +46,8 @@ public struct Picture: Sendable {
 
   private init(decoding file: VipsImage) throws {
     var image = try file.applying(shim_image_upright)
-    let wide = shim_image_is_16_bit(image.handle)
+    // Everything but 8 bits goes through 16, so that nothing is lost on the way.
+    let wide = shim_image_values(image.handle) != shim_values_8_bit
     if shim_image_has_profile(image.handle) && !shim_image_is_grey(image.handle) {
       // A profile that is damaged, or made for something else than these pixels, is as good as none.
       if let converted = try? image.applying({ shim_image_from_profile($0, wide ? 16 : 8) }) { image = converted }
@@ -55,7 +57,11 @@ public struct Picture: Sendable {
         shim_image_is_grey($0) ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide)
       }
     }
-    image = try image.applying { shim_image_to_integers($0, wide) }
+    let values = shim_image_values(image.handle)
+    guard values != shim_values_other else {
+      throw VipsError(message: "its values are neither of 8 or 16 bits nor floating point")
+    }
+    if values == shim_values_float { image = try image.applying(shim_image_to_floats) }
 
     let bands = Int(shim_image_bands(image.handle))
     let hasAlpha = shim_image_has_alpha(image.handle)
@@ -64,12 +70,17 @@ public struct Picture: Sendable {
     let pixelCount = shape[2] * shape[3]
 
     (colors, alpha) = try image.withPixels { bytes in
-      func plane(_ band: Int, into values: UnsafeMutablePointer<Float>) {
-        if wide {
-          let source = bytes.assumingMemoryBound(to: UInt16.self)
-          for pixel in 0..<pixelCount { values[pixel] = Float(source[pixel * bands + band]) / 65535 }
-        } else {
-          for pixel in 0..<pixelCount { values[pixel] = Float(bytes[pixel * bands + band]) / 255 }
+      func copy<Value: BitwiseCopyable>(
+        _ type: Value.Type, _ band: Int, into plane: UnsafeMutablePointer<Float>, _ convert: (Value) -> Float
+      ) {
+        let source = bytes.assumingMemoryBound(to: Value.self)
+        for pixel in 0..<pixelCount { plane[pixel] = convert(source[pixel * bands + band]) }
+      }
+      func plane(_ band: Int, into plane: UnsafeMutablePointer<Float>) {
+        switch values {
+        case shim_values_8_bit: copy(UInt8.self, band, into: plane) { Float($0) / 255 }
+        case shim_values_16_bit: copy(UInt16.self, band, into: plane) { Float($0) / 65535 }
+        default: copy(Float.self, band, into: plane) { min(max($0, 0), 1) }
         }
       }
       let colors = try Tensor(shape: shape) { (buffer: UnsafeMutableBufferPointer<Float>) in
@@ -88,7 +99,8 @@ public struct Picture: Sendable {
   /// Whether pictures can be written to files that are named so.
   public static func canWrite(to path: String) -> Bool {
     let suffix = suffix(of: path)
-    return suffix.count > 1 && VipsImage.canWrite(suffix: suffix)
+    // libvips would read what stands in brackets as options.
+    return suffix.count > 1 && !suffix.contains("[") && VipsImage.canWrite(suffix: suffix)
   }
 
   /// Writes the picture in the format that the file's name ends in. Values outside 0...1 are clipped, NaN becomes

@@ -27,8 +27,10 @@ final class VipsImage {
     -> VipsImage
   {
     guard isStarted else { throw VipsError(message: lastError()) }
-    return try VipsImage(
-      shim_image_make(pixels.baseAddress, pixels.count, Int32(width), Int32(height), Int32(bands), wide))
+    guard let width = Int32(exactly: width), let height = Int32(exactly: height) else {
+      throw VipsError(message: "\(width) x \(height) pixels are more than a picture can have")
+    }
+    return try VipsImage(shim_image_make(pixels.baseAddress, pixels.count, width, height, Int32(bands), wide))
   }
 
   static func canWrite(suffix: String) -> Bool {

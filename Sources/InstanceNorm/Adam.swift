@@ -26,6 +26,9 @@ public final class Adam: Optimizer {
   public override var stateTensorCount: Int { 2 }
 
   public override func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {
+    try check(variable, state)
+    guard number > 0 else { throw OptimizerError.argument(name: "number", expected: "1 or more", got: "\(number)") }
+    let gradient = try variable.data.agreeing(variable.grad, "Adam's step")
     try variable.data.makeUnique()
     for index in state.indices { try state[index].makeUnique() }
     var (first, second) = (state[0], state[1])
@@ -33,6 +36,6 @@ public final class Adam: Optimizer {
     defer { state = [first, second] }
     try variable.data.storage.backend.adamStep(
       AdamStep(learnRate: learnRate, beta1: beta1, beta2: beta2, epsilon: epsilon, number: number),
-      gradient: variable.grad, parameter: &variable.data, firstMoment: &first, secondMoment: &second)
+      gradient: gradient, parameter: &variable.data, firstMoment: &first, secondMoment: &second)
   }
 }

@@ -26,10 +26,16 @@ public struct Blueprint: Equatable, Sendable, Codable {
   }
 
   /// JSON on one line, keys in alphabetical order.
+  ///
+  /// - Throws: ``ModuleError/blueprint(reason:)`` when a number is not finite.
   public func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self)
+    do {
+      return String(decoding: try encoder.encode(self), as: UTF8.self)
+    } catch {
+      throw ModuleError.blueprint(reason: "\(classname): an argument that is not finite")
+    }
   }
 
   /// Makes a module of its class's arguments.
@@ -69,6 +75,19 @@ public struct Blueprint: Equatable, Sendable, Codable {
     case int(Int)
     case double(Double)
     case string(String)
+
+    /// JSON does not tell 1.0 from 1.
+    public static func == (first: Argument, second: Argument) -> Bool {
+      switch (first, second) {
+      case (.null, .null): true
+      case (.bool(let first), .bool(let second)): first == second
+      case (.int(let first), .int(let second)): first == second
+      case (.double(let first), .double(let second)): first == second
+      case (.int(let first), .double(let second)), (.double(let second), .int(let first)): Double(first) == second
+      case (.string(let first), .string(let second)): first == second
+      default: false
+      }
+    }
 
     public init(from decoder: any Decoder) throws {
       let container = try decoder.singleValueContainer()

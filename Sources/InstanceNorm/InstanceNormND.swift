@@ -15,8 +15,8 @@ import Tensors
 ///
 /// - A constant plane gives exactly the bias, and so does a plane of one value.
 /// - NaN or infinity in a plane makes that plane NaN, and no other.
-/// - A plane's result has the same bits in any batch, layout and alignment, and for any number of threads.
-open class InstanceNormND: Module {
+/// - A plane's result has the same bits in any batch and layout, and for any number of threads.
+public class InstanceNormND: Module {
   public let numOfMaps: Int
   public let epsilon: Double
   /// Whether scale and bias are trained; if not, they are 1 and 0.
@@ -31,8 +31,28 @@ open class InstanceNormND: Module {
   /// PuzzleLib named it so.)
   public private(set) var saveInvVar: Tensor?
 
+  /// The data that ``saveMean`` and ``saveInvVar`` are of.
+  private var statisticsOrigin: Origin?
+
   /// The sums over each plane that ``updateGrad(_:)`` took, for ``accGradParams(_:scale:momentum:)`` after it.
-  private var sums: (Tensor, of: Tensor)?
+  private var kept: (sums: Tensor, origin: Origin)?
+
+  /// Which tensor something was computed from, without holding on to its memory.
+  private struct Origin {
+    private weak var storage: Storage?
+    private let shape: Shape
+    private let layout: Layout
+
+    init(_ tensor: Tensor) {
+      storage = tensor.storage
+      shape = tensor.shape
+      layout = tensor.layout
+    }
+
+    func isOf(_ tensor: Tensor) -> Bool {
+      storage === tensor.storage && shape == tensor.shape && layout == tensor.layout
+    }
+  }
 
   init(spatialRank: Int, numOfMaps: Int, epsilon: Double, affine: Bool, name: String?) throws {
     self.spatialRank = spatialRank
@@ -58,10 +78,10 @@ open class InstanceNormND: Module {
   /// (C), zeros at first; nil unless ``affine``.
   public final var bias: Variable? { vars["bias"] }
 
-  open override var supportedTypes: [DType] { DType.allCases }
-  open override var fileNames: [String: String] { ["scale": "weight"] }
+  public override var supportedTypes: [DType] { DType.allCases }
+  public override var fileNames: [String: String] { ["scale": "weight"] }
 
-  open override var blueprint: Blueprint {
+  public override var blueprint: Blueprint {
     var blueprint = super.blueprint
     blueprint.scheme["numOfMaps"] = .int(numOfMaps)
     blueprint.scheme["epsilon"] = .double(epsilon)
@@ -69,18 +89,21 @@ open class InstanceNormND: Module {
     return blueprint
   }
 
-  open override var description: String {
+  public override var description: String {
     "\(super.description)(numOfMaps: \(numOfMaps), epsilon: \(epsilon), affine: \(affine))"
   }
 
-  open override func checkDataShape(_ shape: Shape) throws {
+  public override func checkDataShape(_ shape: Shape) throws {
     guard shape.rank == spatialRank + 2, shape[1] == numOfMaps else {
       let spatial = ["L", "H, W", "D, H, W"][spatialRank - 1]
       throw ModuleError.dataShape(module: className, expected: "(N, \(numOfMaps), \(spatial))", got: shape)
     }
   }
 
-  open override func updateData(_ data: Tensor) throws -> Tensor {
+  public override func updateData(_ data: Tensor) throws -> Tensor {
+    // Open methods can be called past the parent's checks, and what lies below relies on them.
+    try checkDataShape(data.shape)
+    try checkDataType(data.dtype)
     let scale = try parameter(scale, for: data)
     let bias = try parameter(bias, for: data)
     forgetStatistics()
@@ -92,37 +115,40 @@ open class InstanceNormND: Module {
       data, scale: scale, bias: bias, epsilon: epsilon, into: &output, mean: &mean, invStd: &invStd)
     saveMean = mean
     saveInvVar = invStd
+    statisticsOrigin = Origin(data)
     return output
   }
 
-  open override func updateGrad(_ grad: Tensor) throws -> Tensor {
-    guard let inData else { throw ModuleError.backwardBeforeForward(module: className) }
-    sums = nil
-    var inputGradient: Tensor? = try Tensor(uninitializedLike: inData)
-    let planeSums = try gradientSums(grad, &inputGradient)
-    if train && affine { sums = (planeSums, of: grad) }
-    guard let result = inputGradient else { throw ModuleError.backwardBeforeForward(module: className) }
+  public override func updateGrad(_ grad: Tensor) throws -> Tensor {
+    kept = nil
+    let call = try lastCall(grad)
+    var result = try Tensor(uninitializedLike: call.input)
+    var sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
+    try call.input.storage.backend.instanceNormGradient(
+      call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, sums: &sums, into: &result)
+    if train && affine { kept = (sums, Origin(grad)) }
     return result
   }
 
-  open override func accGradParams(_ grad: Tensor, scale factor: Double, momentum: Double) throws {
+  public override func accGradParams(_ grad: Tensor, scale factor: Double, momentum: Double) throws {
+    let call = try lastCall(grad)
     guard let scale, let bias else { return }
-    var planeSums: Tensor
-    if let (kept, of) = sums, of.storage === grad.storage {
-      planeSums = kept
+    let backend = call.input.storage.backend
+    var sums: Tensor
+    if let kept, kept.origin.isOf(grad) {
+      sums = kept.sums
     } else {
-      var none: Tensor?
-      planeSums = try gradientSums(grad, &none)
+      sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
+      try backend.instanceNormSums(call.grad, input: call.input, mean: call.mean, invStd: call.invStd, sums: &sums)
     }
-    sums = nil
-    let backend = planeSums.storage.backend
+    kept = nil
     try bias.grad.makeUnique()
-    try backend.accumulate(factor, planeSums, row: 0, momentum, &bias.grad)
+    try backend.accumulate(factor, sums, row: 0, momentum, &bias.grad)
     try scale.grad.makeUnique()
-    try backend.accumulate(factor, planeSums, row: 1, momentum, &scale.grad)
+    try backend.accumulate(factor, sums, row: 1, momentum, &scale.grad)
   }
 
-  open override func reset() {
+  public override func reset() {
     super.reset()
     forgetStatistics()
   }
@@ -130,23 +156,31 @@ open class InstanceNormND: Module {
   private func forgetStatistics() {
     saveMean = nil
     saveInvVar = nil
-    sums = nil
+    statisticsOrigin = nil
+    kept = nil
   }
 
-  /// (2, N, C): the sums of dy and of dy xhat over each plane; and dx, if there is a tensor for it.
-  private func gradientSums(_ grad: Tensor, _ inputGradient: inout Tensor?) throws -> Tensor {
-    guard let inData, let saveMean, let saveInvVar else {
+  /// What a gradient is taken of, once the gradient and the variables are known to fit it.
+  private struct Call {
+    let input: Tensor
+    let mean: Tensor
+    let invStd: Tensor
+    /// In the input's layout.
+    let grad: Tensor
+    let scale: Tensor?
+
+    /// The two sums of each plane.
+    var sumsShape: Shape { [2, mean.shape[0], mean.shape[1]] }
+  }
+
+  private func lastCall(_ grad: Tensor) throws -> Call {
+    guard let inData, let saveMean, let saveInvVar, statisticsOrigin?.isOf(inData) == true else {
       throw ModuleError.backwardBeforeForward(module: className)
     }
-    // The hooks are open, so callers may have come past the parent's checks.
-    let grad = try inData.agreeing(grad, "\(className), backward")
-    let scale = try parameter(scale, for: inData)
     _ = try parameter(bias, for: inData)
-    var sums = try Tensor(uninitialized: [2, inData.shape[0], numOfMaps], dtype: .float64, on: inData.device)
-    try inData.storage.backend.instanceNormGradient(
-      grad, input: inData, mean: saveMean, invStd: saveInvVar, scale: scale,
-      sums: &sums, inputGradient: &inputGradient)
-    return sums
+    return Call(
+      input: inData, mean: saveMean, invStd: saveInvVar, grad: try inData.agreeing(grad, "\(className), backward"),
+      scale: try parameter(scale, for: inData))
   }
 
   /// A variable's values, once they are known to fit the data.
@@ -178,6 +212,10 @@ public final class InstanceNorm1D: InstanceNormND {
 /// Instance normalisation of pictures and feature maps, (N, C, H, W). See ``InstanceNormND``.
 public final class InstanceNorm2D: InstanceNormND {
   /// - Parameters:
+  ///   - numOfMaps: C, the number of maps, 1 or more.
+  ///   - epsilon: added to the variance under the root, 0 or more.
+  ///   - affine: whether scale and bias are trained, or fixed at 1 and 0 so that the layer only normalises.
+  ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
   public init(numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws {
     try super.init(spatialRank: 2, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, name: name)

@@ -10,10 +10,15 @@ extension Module {
   ///
   /// - Throws: `FileError.notWritten(path:reason:)`.
   public final func save(to path: String) throws {
-    var tensors = attrs
-    for (name, variable) in vars { tensors[fileNames[name] ?? name] = variable.data }
-    try SafetensorsFile.write(
-      Dictionary(uniqueKeysWithValues: tensors.map { (filePrefix + $0, $1) }), metadata: ["format": "pt"], to: path)
+    var tensors: [String: Tensor] = [:]
+    for (name, tensor) in attrs { tensors[filePrefix + name] = tensor }
+    for (name, variable) in vars {
+      let name = filePrefix + (fileNames[name] ?? name)
+      guard tensors.updateValue(variable.data, forKey: name) == nil else {
+        throw FileError.notWritten(path: path, reason: "\(className) has two tensors for the name '\(name)'")
+      }
+    }
+    try SafetensorsFile.write(tensors, metadata: ["format": "pt"], to: path)
   }
 
   /// Reads the variables and attributes from a .safetensors file, converted to the types they have here.
@@ -22,7 +27,7 @@ extension Module {
   /// matter, so that a layer finds its own in a whole network's file.
   ///
   /// - Throws: `FileError` when the file is malformed or lacks a tensor,
-  ///   ``ModuleError/variable(module:name:expected:got:)`` when one has
+  ///   ``ModuleError/variable(module:name:expected:got:)`` when one has another shape. Then nothing has changed.
   public final func load(from path: String) throws {
     let file = try SafetensorsFile(contentsOf: path)
 
@@ -35,7 +40,7 @@ extension Module {
       }
       return try tensor.to(current.dtype).to(current.device)
     }
-    let newVars = try vars.map { ($1, try read($0, like: $1.data)) }
+    let newVars = try vars.sorted { $0.key < $1.key }.map { ($1, try read($0, like: $1.data)) }
     let newAttrs = try attrs.map { ($0, try read($0, like: $1)) }
     for (variable, tensor) in newVars { variable.data = tensor }
     for (name, tensor) in newAttrs { setAttr(name, tensor) }

@@ -47,7 +47,7 @@ open class Module: CustomStringConvertible {
   ///
   /// - Returns: what ``updateData(_:)`` makes of it; it is also kept as ``data``.
   /// - Throws: ``ModuleError`` when shape or dtype are not the layer's, and then nothing has changed; what
-  ///   ``updateData(_:)``
+  ///   ``updateData(_:)`` throws, and then the layer is as after ``reset()``.
   @discardableResult
   public final func callAsFunction(_ data: Tensor) throws -> Tensor {
     try checkDataShape(data.shape)
@@ -68,7 +68,11 @@ open class Module: CustomStringConvertible {
   /// Takes the gradient of a loss by the layer's output to that by its data and, in training mode, its variables.
   ///
   /// - Parameters:
-  ///     up over calls.
+  ///   - grad: of the shape and dtype of ``data``.
+  ///   - updParamGrads: whether the variables' gradients are updated. Only in training mode they are.
+  ///   - scale: by what the variables' new gradients are multiplied.
+  ///   - momentum: by what the old ones are, before they are added: `grad = scale new + momentum old`. With 1,
+  ///     gradients add up over calls.
   /// - Returns: the gradient by the data; it is also kept as ``grad``.
   /// - Throws: ``ModuleError`` when no call came before, or shape or dtype are not those of its result.
   @discardableResult

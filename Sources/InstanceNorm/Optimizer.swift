@@ -35,12 +35,14 @@ open class Optimizer {
   ///   - variable: holds the values to change, and their gradient.
   ///   - state: this variable's ``stateTensorCount`` tensors.
   ///   - number: the step's number; 1 for the first.
-  open func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {}
+  open func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {
+    throw ModuleError.notOverridden(module: "\(type(of: self))", method: "step")
+  }
 
   /// Takes on a module's variables, with fresh state. Again after ``Module/calcMode(_:)`` or ``Module/to(_:)``.
   public func setup(on module: Module) throws {
     slots = try module.vars.sorted { $0.key < $1.key }.map { _, variable in
-      let state = try (0..<stateTensorCount).map { _ in
+      let state = try (0..<max(stateTensorCount, 0)).map { _ in
         let grad = variable.grad
         return try Tensor(repeating: 0, shape: grad.shape, dtype: grad.dtype, layout: grad.layout, on: grad.device)
       }
@@ -54,18 +56,26 @@ open class Optimizer {
   /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` or `DeviceError` when the
   ///   variables are no longer of the shape and type, or where, they were then.
   public func update() throws {
-    guard let count = slots?.count else { throw OptimizerError.notSetUp }
-    for index in 0..<count {
-      guard let variable = slots?[index].variable else { continue }
+    guard let slots else { throw OptimizerError.notSetUp }
+    try Self.check("learnRate", learnRate, "a finite number, 0 or more") { $0 >= 0 && $0.isFinite }
+    // All of them before any changes, so that a step is taken whole or not at all.
+    for (variable, state) in slots { try check(variable, state) }
+    for index in slots.indices {
       // Taken out while it changes: two references would make every step a copy.
-      var state = slots?[index].state ?? []
-      slots?[index].state = []
-      defer { slots?[index].state = state }
-      for tensor in state { _ = try variable.data.agreeing(tensor, "the optimizer's step") }
-      variable.grad = try variable.data.agreeing(variable.grad, "the optimizer's step")
-      try step(variable, state: &state, number: stepCount + 1)
+      var state = slots[index].state
+      self.slots?[index].state = []
+      defer { self.slots?[index].state = state }
+      try step(slots[index].variable, state: &state, number: stepCount + 1)
     }
     stepCount += 1
+  }
+
+  /// Refuses a gradient or state that does not fit the variable.
+  final func check(_ variable: Variable, _ state: [Tensor]) throws {
+    guard state.count == max(stateTensorCount, 0) else {
+      throw OptimizerError.argument(name: "state", expected: "\(stateTensorCount) tensors", got: "\(state.count)")
+    }
+    for tensor in state + [variable.grad] { _ = try variable.data.agreeing(tensor, "the optimizer's step") }
   }
 
   static func check(_ name: String, _ value: Double, _ expected: String, _ isValid: (Double) -> Bool) throws {

@@ -28,6 +28,7 @@ public final class SGD: Optimizer {
   public override var stateTensorCount: Int { momentum > 0 ? 1 : 0 }
 
   public override func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {
+    try check(variable, state)
     guard momentum > 0 else {
       try variable.data.combine(-learnRate, variable.grad)
       return

@@ -1,7 +1,7 @@
 /// The seam between the modules and the hardware: memory, and the few operations that the layer and its training are
 /// made of.
 ///
-/// A module never asks which backend it is on. The callers (``Tensor``'s methods and the modules) have checked
+/// A module never asks which backend it is on. These operations check nothing and are for modules to call: the callers (``Tensor``'s methods and the modules) have checked
 /// shapes, dtypes and devices before they come here, so that every backend can rely on what each operation says of
 /// its arguments. Outputs are the sole reference to their storage.
 public protocol Backend: AnyObject, Sendable {
@@ -53,25 +53,49 @@ public protocol Backend: AnyObject, Sendable {
   /// Instance normalisation: y = scale (x - mean) invStd + bias, mean and invStd of each plane (t, i) alone.
   ///
   /// - Parameters:
+  ///   - input: x, (N, C, spatial...), any dtype and layout.
+  ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1. Likewise `bias`, nil for 0.
+  ///   - epsilon: added to the biased variance under the root; 0 or more.
+  ///   - output: y, shaped, typed and laid out as the input.
+  ///   - mean: receives the means, (N, C), float64.
+  ///   - invStd: receives 1 / sqrt(variance + epsilon), (N, C), float64; 0 where that is a division by zero.
   func instanceNorm(
     _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
   ) throws
 
-  /// The gradient of instance normalisation.
+  /// The two sums over each plane that the gradients of instance normalisation are made of:
   ///
-  ///     sums[0] = sum of dy           sums[1] = sum of dy xhat          (over each plane; xhat = (x - mean) invStd)
+  ///     sums[0] = sum of dy           sums[1] = sum of dy xhat               with xhat = (x - mean) invStd
+  ///
+  /// - Parameters:
+  ///   - gradient: dy, shaped, typed and laid out as the input.
+  ///   - input: x.
+  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it. Likewise `invStd`.
+  ///   - sums: receives the sums, (2, N, C), float64.
+  func instanceNormSums(
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, sums: inout Tensor
+  ) throws
+
+  /// The gradient of instance normalisation by its input, and the sums on the way:
+  ///
   ///     dx = scale invStd (dy - sums[0] / (H W) - xhat sums[1] / (H W))
   ///
   /// - Parameters:
+  ///   - scale: as it was forward. The other inputs and the sums are those of
+  ///     ``instanceNormSums(_:input:mean:invStd:sums:)``.
+  ///   - inputGradient: receives dx, shaped, typed and laid out as the input.
   func instanceNormGradient(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    sums: inout Tensor, inputGradient: inout Tensor?
+    sums: inout Tensor, into inputGradient: inout Tensor
   ) throws
 
   /// `target = alpha (rows of sums added over N) + beta target`: a parameter's gradient from its planes' sums.
   ///
   /// - Parameters:
+  ///   - sums: (2, N, C), float64.
+  ///   - row: 0 for the bias, 1 for the scale.
+  ///   - target: (C). With `beta` 0 what was in it is not read.
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws
 }
 

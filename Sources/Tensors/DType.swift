@@ -8,6 +8,16 @@ public enum DType: String, CaseIterable, Hashable, Sendable, CustomStringConvert
   case float32
   case float64
 
+  /// The Swift type of its values.
+  public var scalarType: any Scalar.Type {
+    switch self {
+    case .float16: Float16.self
+    case .bfloat16: BFloat16.self
+    case .float32: Float.self
+    case .float64: Double.self
+    }
+  }
+
   /// Bytes one value takes.
   public var byteCount: Int {
     switch self {

@@ -100,12 +100,12 @@ public final class MemoryPool: @unchecked Sendable {
     guard let size = Self.sizeClass(byteCount) else { return }
     lock.withLock {
       state.statistics.bytesInUse -= size
-      // Room is made by dropping what has lain unused, not the block that has just been in use.
-      if state.statistics.bytesCached + size > state.limit { state.releaseCached() }
       guard size <= state.limit else {
         free(pointer)
         return
       }
+      // Room is made by dropping what has lain unused, not the block that has just been in use.
+      if state.statistics.bytesCached + size > state.limit { state.releaseCached() }
       state.cached[size, default: []].append(UInt(bitPattern: pointer))
       state.statistics.bytesCached += size
     }

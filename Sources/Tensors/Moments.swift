@@ -59,9 +59,9 @@ public struct Moments: Equatable, Sendable, Mergeable {
     let count = Double(values.count)
     let mean = laneSum(base, values.count) / count
 
-    let lanes = SIMD8<Double>(repeating: mean)
-    var deviations = SIMD8<Double>.zero
-    var squares = SIMD8<Double>.zero
+    let lanes = Lanes(repeating: mean)
+    var deviations = Lanes.zero
+    var squares = Lanes.zero
     forEachVector(base, values.count, fill: mean) { vector in
       let deviation = vector - lanes
       deviations += deviation

@@ -9,13 +9,15 @@ public struct PlaneSummary: Equatable, Sendable {
 }
 
 extension Tensor {
-  /// Mean, variance, minimum and maximum of each plane (t, i), counted as t C + i, in float64.
+  /// Mean, variance, minimum and maximum of each plane (t, i), counted as t C + i, in float64. None for an empty tensor.
   ///
   /// - Throws: ``TensorError/invalidShape(_:reason:)`` unless the shape is (N, C, spatial...) of rank 3, 4 or 5.
   public func planeSummaries() throws -> [PlaneSummary] {
     guard (3...5).contains(shape.rank) else {
       throw TensorError.invalidShape(shape, reason: "planes need rank 3, 4 or 5")
     }
+    // An empty tensor may claim more planes than there is memory to list.
+    if count == 0 { return [] }
     let host = try toHost()
     let bands = Bands(host)
     let scratch = try Scratch(shares: 1, doublesPerShare: bandWidth * blockPitch)

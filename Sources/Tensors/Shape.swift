@@ -1,6 +1,7 @@
 /// The extents of a tensor, outermost first: (N, C, H, W) for a batch of pictures in any ``Layout``.
 ///
-/// A shape may be written as an array literal. It is only checked where a tensor is made of it, so that a
+/// A shape may be written as an array literal, and is a collection of its extents; as with an array, a subscript beyond
+/// its end ends the program. It is only checked where a tensor is made of it, so that a
 /// shape that is wrong can be carried in an error.
 public struct Shape: Hashable, Sendable {
   public var dimensions: [Int]
@@ -11,10 +12,18 @@ public struct Shape: Hashable, Sendable {
 
   public var rank: Int { dimensions.count }
 
+  /// The largest rank of a tensor, NumPy's.
+  public static let maximumRank = 64
+
   /// The number of values of a tensor of this shape; 1 for rank 0.
   ///
-  /// - Throws: ``TensorError/invalidShape(_:reason:)`` when an extent is negative, or the product does not fit `Int`.
+  /// - Throws: ``TensorError/invalidShape(_:reason:)`` when an extent is negative, the rank is above
+  ///   ``maximumRank`` or the product does not fit `Int`.
   public func elementCount() throws -> Int {
+    guard rank <= Self.maximumRank else {
+      throw TensorError.invalidShape(
+        Shape(prefix(4)), reason: "these are the first of \(rank) extents, \(Self.maximumRank) are the most")
+    }
     if let negative = dimensions.first(where: { $0 < 0 }) {
       throw TensorError.invalidShape(self, reason: "an extent is negative (\(negative))")
     }

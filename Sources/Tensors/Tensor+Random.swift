@@ -52,23 +52,29 @@ package func naturalLogarithm(_ x: Double) -> Double {
 extension Tensor {
   /// Numbers from the normal distribution. The same seed gives the same bits on every platform.
   ///
-  /// - Throws: ``TensorError/argument(name:expected:got:)`` when the deviation is negative or not finite.
+  /// - Throws: ``TensorError/argument(name:expected:got:)`` when the deviation is negative, or it or the mean not finite.
   public static func randomNormal(
     _ shape: Shape, mean: Double = 0, deviation: Double = 1, seed: UInt64, dtype: DType = .float32
   ) throws -> Tensor {
     guard deviation >= 0, deviation.isFinite else {
       throw TensorError.argument(name: "deviation", expected: "0 or more", got: "\(deviation)")
     }
+    guard mean.isFinite else { throw TensorError.argument(name: "mean", expected: "a finite number", got: "\(mean)") }
     var generator = SeededGenerator(seed: seed)
     return try generated(shape, dtype) { mean + deviation * generator.nextNormal() }
   }
 
   /// Numbers spread evenly over a range. The same seed gives the same bits on every platform.
+  ///
+  /// They are drawn in float64 and rounded, so that in a narrower dtype the upper bound itself may come.
+  ///
+  /// - Throws: ``TensorError/argument(name:expected:got:)`` when the range is infinite.
   public static func randomUniform(
     _ shape: Shape, in range: Range<Double> = 0..<1, seed: UInt64, dtype: DType = .float32
   ) throws -> Tensor {
     var generator = SeededGenerator(seed: seed)
     let width = range.upperBound - range.lowerBound
+    guard width.isFinite else { throw TensorError.argument(name: "range", expected: "a finite one", got: "\(range)") }
     return try generated(shape, dtype) { range.lowerBound + width * generator.nextUniform() }
   }
 
@@ -78,11 +84,6 @@ extension Tensor {
         for index in buffer.indices { buffer[index] = S(next()) }
       }
     }
-    return switch dtype {
-    case .float16: try make(Float16.self)
-    case .bfloat16: try make(BFloat16.self)
-    case .float32: try make(Float.self)
-    case .float64: try make(Double.self)
-    }
+    return try make(dtype.scalarType)
   }
 }

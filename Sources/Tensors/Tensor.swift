@@ -133,14 +133,10 @@ extension Tensor {
   public subscript(_ index: Int...) -> Double {
     get throws {
       let offset = try offset(of: index)
-      return try withUnsafeBytes { bytes in
-        switch dtype {
-        case .float16: bytes.load(fromByteOffset: offset * 2, as: Float16.self).double
-        case .bfloat16: bytes.load(fromByteOffset: offset * 2, as: BFloat16.self).double
-        case .float32: bytes.load(fromByteOffset: offset * 4, as: Float.self).double
-        case .float64: bytes.load(fromByteOffset: offset * 8, as: Double.self)
-        }
+      func read<S: Scalar>(_ type: S.Type) throws -> Double {
+        try withUnsafeBuffer(of: S.self) { $0[offset].double }
       }
+      return try read(dtype.scalarType)
     }
   }
 
@@ -149,15 +145,10 @@ extension Tensor {
   /// - Throws: ``TensorError/index(_:shape:)`` when the place is outside the tensor.
   public mutating func set(_ value: Double, at index: Int...) throws {
     let offset = try offset(of: index)
-    let dtype = dtype
-    try withUnsafeMutableBytes { bytes in
-      switch dtype {
-      case .float16: bytes.storeBytes(of: Float16(value), toByteOffset: offset * 2, as: Float16.self)
-      case .bfloat16: bytes.storeBytes(of: BFloat16(value), toByteOffset: offset * 2, as: BFloat16.self)
-      case .float32: bytes.storeBytes(of: Float(value), toByteOffset: offset * 4, as: Float.self)
-      case .float64: bytes.storeBytes(of: value, toByteOffset: offset * 8, as: Double.self)
-      }
+    func write<S: Scalar>(_ type: S.Type, to tensor: inout Tensor) throws {
+      try tensor.withUnsafeMutableBuffer(of: S.self) { $0[offset] = S(value) }
     }
+    try write(dtype.scalarType, to: &self)
   }
 
   private func offset(of index: [Int]) throws -> Int {
@@ -177,6 +168,7 @@ extension Tensor {
   /// Calls a closure with the values as they lie in memory, in the layout's order. On a GPU, with a copy of them.
   ///
   /// - Throws: ``TensorError/dtypeMismatch(operation:expected:got:)`` when the tensor does not hold `S`; and what the
+  ///   closure throws.
   public func withUnsafeBuffer<S: Scalar, Result>(
     of type: S.Type, _ body: (UnsafeBufferPointer<S>) throws -> Result
   ) throws -> Result {
@@ -189,6 +181,7 @@ extension Tensor {
   /// Calls a closure that may change the values as they lie in memory, in the layout's order.
   ///
   /// - Throws: ``TensorError/dtypeMismatch(operation:expected:got:)`` when the tensor does not hold `S`; and what the
+  ///   closure throws.
   public mutating func withUnsafeMutableBuffer<S: Scalar, Result>(
     of type: S.Type, _ body: (UnsafeMutableBufferPointer<S>) throws -> Result
   ) throws -> Result {
@@ -265,7 +258,6 @@ extension Tensor {
   }
 
   /// The values on another device; the tensor itself when it is there.
-  ///
   public func to(_ device: Device) throws -> Tensor {
     let backend = storage.backend
     if device.backend === backend { return self }

@@ -12,7 +12,7 @@ struct Apply: ParsableCommand {
   @Argument(help: "A picture or an .npy array of float16, float32 or float64.")
   var input: String
 
-  @Option(name: .shortAndLong, help: "The file to write, a picture or an .npy array.")
+  @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
   var output: String
 
   @Option(parsing: .unconditional, help: "Added to the variance under the root; 0 or more.")
@@ -59,8 +59,8 @@ struct Apply: ParsableCommand {
   func run() throws {
     try checkOutput(output)
     let device = try chosenDevice()
-    let source = try Source(input, layout: layout)
-    let norm = try layer(for: source)
+    var source = try Source(input, layout: layout)
+    let norm = try layer(for: &source)
     try norm.calcMode(source.tensor.dtype)
     if let scale {
       norm.scale?.data = try scale.tensor(maps: source.maps, for: source.tensor.dtype, option: "--scale")
@@ -70,7 +70,12 @@ struct Apply: ParsableCommand {
     try norm.to(device)
     norm.evalMode()
 
-    let y = try norm(source.tensor.to(device)).toHost()
+    let y: Tensor
+    do {
+      y = try norm(source.tensor.to(device)).toHost()
+    } catch let error as TensorError {
+      throw FileError.unsupported(path: input, reason: "\(error)")
+    }
     if isArrayFile(output) || hasParameters {
       try source.write(y, to: output)
     } else {
@@ -79,37 +84,42 @@ struct Apply: ParsableCommand {
       try source.write(shown, to: output)
     }
     if !isArrayFile(output) {
-      print("\(output) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
+      try say("\(output) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
     }
   }
 
   private func chosenDevice() throws -> Device {
-    let device = try Device(named: device)
+    let device: Device
+    do {
+      device = try Device(named: self.device)
+    } catch let error as DeviceError {
+      throw ValidationError("--device: \(error)")
+    }
     guard let threads else { return device }
     guard device == .cpu else { throw ValidationError("--threads: is for the CPU, the device is \(device)") }
     return try .cpu(threads: threads)
   }
 
-  private func layer(for source: Source) throws -> InstanceNormND {
-    let name = try weights.flatMap(prefix)
+  private func layer(for source: inout Source) throws -> InstanceNormND {
+    let saved = try weights.map(layerSaved)
+    if let saved { try source.expandGrey(to: saved.maps) }
     return source.tensor.shape.rank == 5
-      ? try InstanceNorm3D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: name)
-      : try InstanceNorm2D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: name)
+      ? try InstanceNorm3D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: saved?.name)
+      : try InstanceNorm2D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: saved?.name)
   }
 
-  /// The name of the one layer in a file of weights, if the layer has one.
-  private func prefix(ofLayerIn path: String) throws -> String? {
-    let names = try SafetensorsFile(contentsOf: path).names
-    if names.contains("weight") || names.contains("scale") { return nil }
-    let prefixes = Set(
-      names.compactMap { name in
-        [".weight", ".scale"].first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
-      })
-    guard prefixes.count <= 1 else {
+  /// The name, if it has one, and the number of maps of the one layer in a file of weights.
+  private func layerSaved(in path: String) throws -> (name: String?, maps: Int) {
+    let file = try SafetensorsFile(contentsOf: path)
+    let scales = file.names.map { $0.split(separator: ".") }.filter { $0.last == "weight" || $0.last == "scale" }
+    let names = Set(scales.map { $0.dropLast().joined(separator: ".") })
+    guard names.count <= 1 else {
       throw FileError.unsupported(
-        path: path,
-        reason: "expected the weights of one layer, got those of \(prefixes.sorted().joined(separator: ", "))")
+        path: path, reason: "expected the weights of one layer, got those of \(names.sorted().joined(separator: ", "))")
     }
-    return prefixes.first
+    return (
+      name: names.first.flatMap { $0.isEmpty ? nil : $0 },
+      maps: scales.first.flatMap { file.entries[$0.joined(separator: ".")]?.shape.first } ?? 0
+    )
   }
 }

@@ -5,9 +5,9 @@ struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the devices at hand; a star marks the default.")
 
-  func run() {
+  func run() throws {
     for device in Device.available {
-      print("\(device == .default ? "*" : " ") \(device)  \(device.summary)")
+      try say("\(device == .default ? "*" : " ") \(device)  \(device.summary)")
     }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArrayFiles
 import InstanceNorm
 
 struct Fit: ParsableCommand {
@@ -18,7 +19,9 @@ struct Fit: ParsableCommand {
   @Argument(help: "A picture or an .npy array of the same shape.")
   var target: String
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "weights.safetensors"))
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: ArgumentHelp("The file to write.", valueName: "weights.safetensors"))
   var output: String
 
   @Option(parsing: .unconditional, help: "How many steps to take, 1 or more.")
@@ -44,8 +47,11 @@ struct Fit: ParsableCommand {
   }
 
   func run() throws {
-    let source = try Source(input)
-    let goal = try Source(target)
+    try AtomicFile.check(output)
+    var source = try Source(input)
+    var goal = try Source(target)
+    try source.expandGrey(to: goal.maps)
+    try goal.expandGrey(to: source.maps)
     guard source.tensor.shape == goal.tensor.shape else {
       throw FileError.unsupported(
         path: target, reason: "has shape \(goal.tensor.shape), \(input) has \(source.tensor.shape)")
@@ -70,37 +76,32 @@ struct Fit: ParsableCommand {
     try optimizer.setup(on: norm)
 
     var progress = ProgressBar(total: steps)
-    var (first, last) = (Double.nan, Double.nan)
-    for step in 1...steps {
-      let (loss, grad) = try meanSquaredError(norm(x), goalValues)
-      guard loss.isFinite else {
-        progress.finish()
-        throw Diverged(step: step, loss: loss, input: input, target: target)
-      }
-      if step == 1 { first = loss }
-      last = loss
+    var (loss, grad) = try meanSquaredError(norm(x), goalValues)
+    let first = loss
+    for step in 0..<steps {
+      guard loss.isFinite else { break }
       try norm.backward(grad, updGrad: false)
       try optimizer.update()
-      progress.show(step, "loss \(short(loss))")
+      (loss, grad) = try meanSquaredError(norm(x), goalValues)
+      progress.show(step + 1, "loss \(short(loss))")
     }
     progress.finish()
-    last = try meanSquaredError(norm(x), goalValues).loss
+    guard first.isFinite else {
+      throw NoMinimum(
+        description:
+          "\(input) or \(target): the loss is \(short(first)) from the start; are there values that are not finite?"
+      )
+    }
+    guard loss.isFinite else {
+      throw NoMinimum(description: "--learn-rate: the loss grew to \(short(loss)); a smaller rate may help")
+    }
     try norm.save(to: output)
 
-    print("loss \(short(first)) before, \(short(last)) after \(steps) step\(steps == 1 ? "" : "s")")
-    for (name, variable) in norm.vars.sorted(by: { $0.key > $1.key }) { print("\(name) \(variable.data)") }
+    try say("loss \(short(first)) before, \(short(loss)) after \(steps) step\(steps == 1 ? "" : "s")")
+    for (name, variable) in norm.vars.sorted(by: { $0.key > $1.key }) { try say("\(name) \(variable.data)") }
   }
 
-  struct Diverged: Error, CustomStringConvertible {
-    let step: Int
-    let loss: Double
-    let input: String
-    let target: String
-
-    var description: String {
-      step == 1
-        ? "\(input) or \(target): the loss is \(loss) before the first step; are there values that are not finite?"
-        : "--learn-rate: the loss became \(loss) at step \(step); a smaller rate may help"
-    }
+  private struct NoMinimum: Error, CustomStringConvertible {
+    let description: String
   }
 }

@@ -1,4 +1,6 @@
 import ArgumentParser
+import ArrayFiles
+import Dispatch
 import Foundation
 
 @main
@@ -15,20 +17,46 @@ struct Instnorm: ParsableCommand {
 
   /// Errors are one line on standard error; the exit status is 64 for usage and 1 for everything else.
   static func main() {
+    let signals = leaveNothingBehind()
+    let status = withExtendedLifetime(signals, outcome)
+    Foundation.exit(status.rawValue)
+  }
+
+  private static func outcome() -> ExitCode {
     do {
-      var command = try parseAsRoot()
-      try command.run()
+      do {
+        var command = try parseAsRoot()
+        try command.run()
+      } catch  where exitCode(for: error) == .success {
+        // Help, or the version.
+        try say(fullMessage(for: error))
+      }
+      return .success
     } catch {
       let code = exitCode(for: error)
-      if code == .success {
-        print(fullMessage(for: error))
-        return
-      }
       let isUsage = code == .validationFailure
       let text = isUsage ? message(for: error) : "\(error)"
+      // One line, whatever a file's name or contents put into it.
       let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
-      FileHandle.standardError.write(Data("instnorm: \(line)\n".utf8))
-      Foundation.exit(isUsage ? code.rawValue : ExitCode.failure.rawValue)
+        .unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }.joined()
+      tell("instnorm: \(line)\n")
+      return isUsage ? code : .failure
+    }
+  }
+
+  /// Makes signals that end the process remove a file that is half written, and one too large an error of its write.
+  private static func leaveNothingBehind() -> [any DispatchSourceSignal] {
+    signal(SIGXFSZ, SIG_IGN)
+    return [SIGINT, SIGTERM, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler {
+        AtomicFile.abandonAll()
+        signal(number, SIG_DFL)
+        kill(getpid(), number)
+      }
+      source.resume()
+      return source
     }
   }
 }

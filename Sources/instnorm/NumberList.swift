@@ -19,7 +19,11 @@ struct NumberList: ExpressibleByArgument {
         "\(option): expected \(maps) numbers, one for each map, or one for all; got \(values.count)")
     }
     let all = values.count == maps ? values : Array(repeating: values[0], count: maps)
-    return try Tensor(all).to(dtype.parameterDType)
+    let tensor = try Tensor(all).to(dtype.parameterDType)
+    guard try tensor.array(of: Double.self).allSatisfy(\.isFinite) else {
+      throw ValidationError("\(option): a number is too large for \(tensor.dtype)")
+    }
+    return tensor
   }
 }
 

@@ -32,11 +32,11 @@ struct ProgressBar {
   }
 
   private func write(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
+    tell(text)
   }
 }
 
 /// A number in six digits.
 func short(_ value: Double) -> String {
-  String(format: "%.6g", value)
+  value.isNaN ? "nan" : String(format: "%.6g", value)
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArrayFiles
 import Foundation
 import ImageFiles
 import InstanceNorm
@@ -31,13 +32,16 @@ struct Source {
     isSingle = inFile.count == 3
     let batched = isSingle ? [1] + inFile : inFile
     tensor = tensor.reinterpreted(as: Shape(layout.logicalOrder(batched)), layout: layout)
+    guard maps > 0 else {
+      throw FileError.unsupported(path: path, reason: "an array without maps, of shape \(Shape(inFile))")
+    }
   }
 
   var maps: Int { tensor.shape[1] }
 
-  /// Makes a grey picture three equal maps, so that it can be used with one in colour.
-  mutating func expandGrey() throws {
-    guard picture != nil, maps == 1 else { return }
+  /// Makes a grey picture three equal maps where it is to be used with something of three.
+  mutating func expandGrey(to wanted: Int) throws {
+    guard picture != nil, maps == 1, wanted == 3 else { return }
     let plane = try tensor.array(of: Float.self)
     var shape = tensor.shape
     shape.dimensions[1] = 3
@@ -66,9 +70,10 @@ func isArrayFile(_ path: String) -> Bool {
   (path as NSString).pathExtension.lowercased() == "npy"
 }
 
-/// Refuses, before any work, an output that could not be written in the end.
+/// Refuses, before any work, an output of which it is known that it could not be written in the end.
 func checkOutput(_ path: String) throws {
   guard isArrayFile(path) || Picture.canWrite(to: path) else {
     throw ValidationError("--output: '\(path)' ends neither in .npy nor as a picture format that can be written")
   }
+  try AtomicFile.check(path)
 }

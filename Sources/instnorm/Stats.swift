@@ -26,14 +26,14 @@ struct Stats: ParsableCommand {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
       let report = Report(
         file: input, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
-      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+      try say(String(decoding: try encoder.encode(report), as: UTF8.self))
       return
     }
-    print("\(input): \(source.tensor.shape), \(source.tensor.dtype)")
+    try say("\(input): \(source.tensor.shape), \(source.tensor.dtype)")
     let rows = planes.map { plane in
       ["\(plane.t)", "\(plane.i)"] + [plane.mean, plane.variance, plane.min, plane.max].map(short)
     }
-    print(table([["t", "i", "mean", "variance", "min", "max"]] + rows))
+    try say(table([["t", "i", "mean", "variance", "min", "max"]] + rows))
   }
 
   private struct Report: Encodable {

@@ -15,7 +15,7 @@ struct Transfer: ParsableCommand {
   @Argument(help: "The picture (or .npy array) whose colours to take.")
   var style: String
 
-  @Option(name: .shortAndLong, help: "The file to write, a picture or an .npy array.")
+  @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
   var output: String
 
   func run() throws {
@@ -30,18 +30,20 @@ struct Transfer: ParsableCommand {
       throw FileError.unsupported(
         path: style.path, reason: "expected one picture (1, C, H, W), got shape \(style.tensor.shape)")
     }
-    if content.maps != style.maps {
-      try content.expandGrey()
-      try style.expandGrey()
-    }
+    try content.expandGrey(to: style.maps)
+    try style.expandGrey(to: content.maps)
     guard content.maps == style.maps else {
       throw FileError.unsupported(
         path: style.path, reason: "has \(style.maps) channels, \(content.path) has \(content.maps)")
     }
 
+    guard style.tensor.count > 0 else { throw FileError.unsupported(path: style.path, reason: "it holds no values") }
+
     let moments = try style.tensor.planeSummaries().map(\.moments)
     let dtype = content.tensor.dtype
-    let norm = try InstanceNorm2D(numOfMaps: content.maps)
+    // No epsilon: the result's deviation is the style's also where the content hardly has one, and a channel without any
+    // becomes the style's mean.
+    let norm = try InstanceNorm2D(numOfMaps: content.maps, epsilon: 0)
     try norm.calcMode(dtype)
     norm.scale?.data = try Tensor(moments.map { $0.variance.squareRoot() }).to(dtype.parameterDType)
     norm.bias?.data = try Tensor(moments.map(\.mean)).to(dtype.parameterDType)

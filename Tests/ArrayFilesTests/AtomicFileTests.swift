@@ -32,6 +32,27 @@ import Testing
     #expect(folder.contents == ["a"])
   }
 
+  @Test func `what is half written when the process has to end is removed`() async {
+    // In a process of its own: it removes what is half written everywhere.
+    await #expect(processExitsWith: .success) {
+      let folder = TemporaryFolder()
+      #expect(throws: FileError.self) {
+        try AtomicFile.write(to: folder.file("a")) { append in
+          try Array("half".utf8).withUnsafeBytes { try append($0) }
+          #expect(folder.contents.count == 1)
+          AtomicFile.abandonAll()
+          #expect(folder.contents == [])
+        }
+      }
+    }
+  }
+
+  @Test func `a zero byte does not cut a name short`() throws {
+    #expect(throws: FileError.self) { try append("x", to: folder.file("a\0b")) }
+    #expect(throws: FileError.self) { try NPY.read(from: golden("form_rank_0.npy") + "\0x") }
+    #expect(folder.contents == [])
+  }
+
   @Test func `until all is written a reader finds the old file`() throws {
     let path = folder.file("a")
     try append("old", to: path)
@@ -54,6 +75,31 @@ import Testing
     #expect(status.st_mode & S_IFMT == S_IFLNK)
     stat(path, &status)
     #expect(status.st_mode & 0o777 == 0o640)
+  }
+
+  @Test func `a link to a file that is not there yet makes that file`() throws {
+    symlink("target", folder.file("link"))
+    try append("new", to: folder.file("link"))
+    #expect(folder.contents == ["link", "target"])
+    #expect(try bytes(of: folder.file("target")) == Array("new".utf8))
+    symlink("loop", folder.file("loop"))
+    #expect(throws: FileError.self) { try append("new", to: folder.file("loop")) }
+  }
+
+  @Test func `names of any legal length are written`() throws {
+    let name = String(repeating: "字", count: 83)
+    try append("new", to: folder.file(name))
+    try append("newer", to: folder.file(name))
+    #expect(folder.contents == [name])
+  }
+
+  @Test(.disabled(if: geteuid() == 0, "root may write everything"))
+  func `a file that may not be written is not replaced`() throws {
+    let path = folder.file("a")
+    try append("old", to: path)
+    chmod(path, 0o444)
+    #expect(throws: FileError.notWritten(path: path, reason: "Permission denied")) { try append("new", to: path) }
+    #expect(try bytes(of: path) == Array("old".utf8))
   }
 
   @Test func `devices are written to and not replaced`() throws {

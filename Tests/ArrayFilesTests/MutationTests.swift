@@ -31,6 +31,33 @@ import Testing
     }
   }
 
+  /// Headers of some megabytes, such as make a careless reader take many times that.
+  @Test func `large headers take little more memory than they have bytes`() async {
+    await #expect(processExitsWith: .success) {
+      let folder = TemporaryFolder()
+      func length(_ text: [UInt8], _ width: Int) -> [UInt8] {
+        (0..<width).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) }
+      }
+      let digits = Array(String(repeating: "1,", count: 2_000_000).utf8)
+      let nested = Array(String(repeating: "[", count: 4_000_000).utf8)
+      let keys = Array(String(repeating: "\"k\":0,", count: 700_000).utf8)
+      for filling in [digits, nested, keys] {
+        for opening in [#"{"a":{"dtype":"F32","shape":["#, "{", #"{"a":{"#] {
+          let header = Array(opening.utf8) + filling
+          let path = folder.file("large.safetensors")
+          try write(length(header, 8) + header, to: path)
+          try expectRefusal(path, header.count) { _ = try SafetensorsFile(contentsOf: path) }
+        }
+        for opening in ["{'descr':'<f4','fortran_order':False,'shape':(", "{"] {
+          let header = Array(opening.utf8) + filling
+          let path = folder.file("large.npy")
+          try write([0x93] + Array("NUMPY".utf8) + [2, 0] + length(header, 4) + header, to: path)
+          try expectRefusal(path, header.count) { _ = try NPY.read(from: path) }
+        }
+      }
+    }
+  }
+
   @Test func `every truncation of a file is refused`() throws {
     let folder = TemporaryFolder()
     for (name, read) in [
@@ -60,16 +87,25 @@ private func feed(
     let mutant = mutator.next()
     try write(mutant, to: path)
     forgetPeak()
-    let before = memory("VmRSS")
+    let (resident, size) = (memory("VmRSS"), memory("VmSize"))
     do {
       try read(path)
       good += 1
     } catch is FileError {
       bad += 1
     }
-    #expect(memory("VmHWM") - before < 8 * mutant.count + 16 << 20)
+    #expect(memory("VmHWM") - resident < 8 * mutant.count + 16 << 20)
+    // Memory that was taken and not touched; what was given back at once does not show.
+    #expect(memory("VmSize") - size < 8 * mutant.count + 128 << 20)
   }
   return (good, bad)
+}
+
+private func expectRefusal(_ path: String, _ count: Int, _ read: () throws -> Void) throws {
+  forgetPeak()
+  let resident = memory("VmRSS")
+  #expect(throws: FileError.self) { try read() }
+  #expect(memory("VmHWM") - resident < 4 * count + 16 << 20)
 }
 
 /// A line of /proc/self/status, in bytes; 0 where there is none.

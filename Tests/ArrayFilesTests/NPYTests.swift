@@ -93,13 +93,16 @@ import Testing
     try expectFault("{'descr': '<i4', 'fortran_order': False, 'shape': (4,), }", "'<i4'")
     try expectFault("{'descr': '|f4', 'fortran_order': False, 'shape': (4,), }", "'|f4'")
     try expectFault("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }", "records")
-    try expectFault("{'descr': '<f4', 'fortran_order': 0, 'shape': (4,), }", "True or False")
+    try expectFault("{'descr': '<f4', 'fortran_order': 0, 'shape': (4,), }", "neither True nor False")
     try expectFault("{'descr': '<f4', 'shape': (4,), }", "are needed")
     try expectFault("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (4,), }", "twice")
     try expectFault("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), 'more': 1}", "unknown key")
-    try expectFault(good + "x", "more after")
+    try expectFault(good + "x", "there is more")
     try expectFault("{'descr': '<f4", "does not end")
     try expectFault("", "expected '{'")
+    let ones = String(repeating: "1,", count: 65)
+    try expectFault("{'descr': '<f4', 'fortran_order': False, 'shape': (\(ones)), }", "more than 64")
+    try expectFault("{'\u{1B}[31m\(String(repeating: "k", count: 500))': 1}", "unknown key '?[31mkkk")
   }
 
   @Test func `files that are something else throw, and say what they are`() throws {

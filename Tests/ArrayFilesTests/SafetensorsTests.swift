@@ -55,6 +55,11 @@ import Testing
     }
   }
 
+  @Test func `names may be written with escapes`() throws {
+    let path = try file(#"{ "\u00fc\n\"\ud83d\ude00/\/" : {"shape":[2] , "dtype":"F32","data_offsets":[ 0, 8 ]}}"#)
+    #expect(try SafetensorsFile(contentsOf: path).names == ["ü\n\"😀//"])
+  }
+
   @Test func `headers that lie throw, and say why`() throws {
     func expectFault(
       _ header: String, values: Int = 8, length: UInt64? = nil, _ words: String,
@@ -80,13 +85,22 @@ import Testing
     try expectFault("{\(entry("a", "[-2]", "[0,8]"))}", "negative")
     try expectFault("{\(entry("a", "[2]", "[-8,0]"))}", "lies at bytes -8")
     try expectFault("{\(entry("a", "[2]", "[8,0]"))}", "lies at bytes 8")
-    try expectFault("{\(entry("a", "[2]", "[0,4,8]"))}", "3 offsets")
+    try expectFault("{\(entry("a", "[2]", "[0,4,8]"))}", "more than 2 items")
     try expectFault("{\(entry("a", "[4611686018427387904,4]", "[0,8]"))}", "overflows")
     try expectFault("{\(entry("a", "[4611686018427387904]", "[0,8]"))}", "not 8 bytes")
     try expectFault("{\(entry("a", "[2]", "[0,1e300]"))}", "malformed")
     try expectFault("{\(entry("a", "[2.5]", "[0,8]"))}", "malformed")
     try expectFault("{\(entry("a", "[2]", "[0,8]", dtype: "F33"))}", "F33")
-    try expectFault(#"{"a":{"dtype":"F32","shape":[2]}}"#, "'data_offsets' is missing")
+    try expectFault(#"{"a":{"dtype":"F32","shape":[2]}}"#, "two 'data_offsets' are needed")
+    try expectFault(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}"#, "two 'data_offsets' are needed")
+    try expectFault("{\(entry("a", "[2]", "[0,8]")),\(entry("a", "[1]", "[0,8]", dtype: "F64"))}", "'a' stands twice")
+    try expectFault(#"{"a":{"dtype":"F32","dtype":"F64","shape":[2],"data_offsets":[0,8]}}"#, "'dtype' stands twice")
+    try expectFault(#"{"__metadata__":{},"__metadata__":{}}"#, "stands twice")
+    try expectFault(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}}"#, "unknown key 'more'")
+    try expectFault("{\(entry("a", "[\(String(repeating: "1,", count: 65))1]", "[0,4]"))}", "more than 64 items")
+    try expectFault(#"{"\q":3}"#, "unknown escape")
+    try expectFault(#"{"\u{1B}":3}"#, "hexadecimal")
+    try expectFault(#"{"\ud800":3}"#, "unknown escape")
     try expectFault(#"{"a":3}"#, "malformed")
     try expectFault(#"{"__metadata__":{"a":3}}"#, "malformed")
     try expectFault("{", "malformed")

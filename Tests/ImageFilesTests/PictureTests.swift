@@ -100,6 +100,45 @@ import Testing
     }
   }
 
+  @Test func `floating point, CMYK, palettes and pages are understood`() throws {
+    func read(_ pages: [TIFF.Page]) throws -> Picture {
+      try write(TIFF.file(pages), to: folder.file("hand.tif"))
+      return try Picture(contentsOf: folder.file("hand.tif"))
+    }
+    let floats: [Float] = [0, 0.25, 0.5, 1, 1.5, -1]
+    let grey = TIFF.Page(
+      width: 3, height: 2, bitsPerSample: 32, samplesPerPixel: 1, photometric: 1, sampleFormat: 3,
+      pixels: floats.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } })
+    let floatPicture = try read([grey])
+    #expect(floatPicture.colors.shape == [1, 1, 2, 3])
+    #expect(try floatPicture.colors.array(of: Float.self) == [0, 0.25, 0.5, 1, 1, 0])
+
+    // White, black, and full cyan, which has no red.
+    let cmyk = TIFF.Page(
+      width: 3, height: 1, bitsPerSample: 8, samplesPerPixel: 4, photometric: 5,
+      pixels: [0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0])
+    let inks = try read([cmyk])
+    #expect(inks.colors.shape == [1, 3, 1, 3])
+    #expect(try inks.colors[0, 0, 0, 0] > 0.9 && inks.colors[0, 1, 0, 1] < 0.3)
+    #expect(try inks.colors[0, 0, 0, 2] < 0.3 && inks.colors[0, 2, 0, 2] > 0.6)
+
+    var colorMap = [UInt16](repeating: 0, count: 768)
+    (colorMap[7], colorMap[256 + 7], colorMap[512 + 7]) = (65535, 0, 32896)
+    let palette = TIFF.Page(
+      width: 1, height: 1, bitsPerSample: 8, samplesPerPixel: 1, photometric: 3, colorMap: colorMap, pixels: [7])
+    let entry = try read([palette]).colors.array(of: Float.self)
+    #expect(zip(entry, [1, 0, 128.0 / 255]).allSatisfy { abs($0 - $1) < 0.01 })
+
+    let second = TIFF.Page(
+      width: 2, height: 2, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: [1, 2, 3, 4])
+    #expect(try read([second, grey]).colors.shape == [1, 1, 2, 2])
+
+    var integers = grey
+    integers.sampleFormat = 1
+    try write(TIFF.file([integers]), to: folder.file("hand.tif"))
+    #expect(throws: FileError.self) { try Picture(contentsOf: folder.file("hand.tif")) }
+  }
+
   @Test func `what is outside 0...1 is clipped, and NaN is black`() throws {
     let colors = try Tensor([-3, 0.2, 7, .nan, .infinity, -.infinity] as [Float], shape: [1, 1, 1, 6])
     let again = try read(Picture(colors: colors), as: "c.png")
@@ -131,7 +170,7 @@ import Testing
 
   @Test func `what cannot be written throws and leaves the old file`() throws {
     let picture = try Picture(colors: eightBit([1, 3, 4, 4], seed: 8))
-    for name in ["x.xyz", "x", "x.", ".png/", "missing/x.png"] {
+    for name in ["x.xyz", "x", "x.", ".png/", "missing/x.png", "x.png[Q=3]"] {
       #expect(throws: FileError.self, "\(name)") { try picture.write(to: folder.file(name)) }
     }
     #expect(!Picture.canWrite(to: "x.xyz") && !Picture.canWrite(to: "x") && Picture.canWrite(to: "x.PNG"))

@@ -40,12 +40,17 @@ private final class FarBackend: Backend {
     try cpu.instanceNorm(
       input, scale: scale, bias: bias, epsilon: epsilon, into: &output, mean: &mean, invStd: &invStd)
   }
+  func instanceNormSums(
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, sums: inout Tensor
+  ) throws {
+    try cpu.instanceNormSums(gradient, input: input, mean: mean, invStd: invStd, sums: &sums)
+  }
   func instanceNormGradient(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    sums: inout Tensor, inputGradient: inout Tensor?
+    sums: inout Tensor, into inputGradient: inout Tensor
   ) throws {
     try cpu.instanceNormGradient(
-      gradient, input: input, mean: mean, invStd: invStd, scale: scale, sums: &sums, inputGradient: &inputGradient)
+      gradient, input: input, mean: mean, invStd: invStd, scale: scale, sums: &sums, into: &inputGradient)
   }
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws {
     try cpu.accumulate(alpha, sums, row: row, beta, &target)

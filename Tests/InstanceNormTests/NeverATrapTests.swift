@@ -81,6 +81,49 @@ import Testing
     #expect(throws: ModuleError.self) { try norm.backward(x) }
   }
 
+  @Test func `open methods called past the parent`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    for shape in [[], [3], [1, 3], [1, 50_000, 2, 2]] as [Shape] {
+      #expect(throws: ModuleError.self) { try norm.updateData(.ones(shape)) }
+    }
+    #expect(throws: ModuleError.self) { try norm.updateData(.ones([1, 3, 2, 2], dtype: .float64)) }
+    // Statistics of other data than the last call's.
+    let large = try Tensor.randomNormal([9, 3, 8, 8], seed: 1)
+    try norm(large)
+    _ = try norm.updateData(.ones([1, 3, 2, 2]))
+    #expect(throws: ModuleError.backwardBeforeForward(module: "InstanceNorm2D")) { try norm.backward(large) }
+
+    let variable = try Variable(name: "v", data: .ones([3]))
+    for optimizer in [try SGD(momentum: 0.5), try Adam()] as [Optimizer] {
+      var none: [Tensor] = []
+      #expect(throws: OptimizerError.self) { try optimizer.step(variable, state: &none, number: 1) }
+      var wrong = [try Tensor.ones([300]), try Tensor.ones([300])].prefix(optimizer.stateTensorCount).map { $0 }
+      #expect(throws: TensorError.self) { try optimizer.step(variable, state: &wrong, number: 1) }
+    }
+    var state = [try Tensor.ones([3]), try Tensor.ones([3])]
+    #expect(throws: OptimizerError.self) { try Adam().step(variable, state: &state, number: 0) }
+    let sgd = try SGD()
+    try sgd.setup(on: norm)
+    sgd.learnRate = .nan
+    #expect(throws: OptimizerError.self) { try sgd.update() }
+  }
+
+  @Test func `what changes between the two halves of a backward pass`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    let x = try Tensor.randomNormal([1, 3, 4, 4], seed: 1)
+    try norm(x)
+    _ = try norm.updateGrad(x)
+    norm.bias?.grad = try .zeros([1])
+    #expect(throws: ModuleError.self) { try norm.accGradParams(x, scale: 1, momentum: 0) }
+    norm.bias?.grad = try .zeros([3])
+    norm.scale?.grad = try .zeros([3], dtype: .float64)
+    #expect(throws: ModuleError.self) { try norm.accGradParams(x, scale: 1, momentum: 0) }
+    norm.scale?.grad = try .zeros([3])
+    // The same memory under another shape.
+    #expect(throws: TensorError.self) { try norm.accGradParams(x.reshaped(to: [3, 1, 4, 4]), scale: 1, momentum: 0) }
+    #expect(throws: Never.self) { try norm.accGradParams(x, scale: 1, momentum: 0) }
+  }
+
   @Test func `devices`() throws {
     #expect(throws: TensorError.self) { try Device.cpu(threads: 0) }
     #expect(throws: DeviceError.unknown(name: "cuda:9", available: Device.available)) { try Device(named: "cuda:9") }

@@ -84,6 +84,30 @@ import Testing
     #expect(throws: Never.self) { try adam.update() }
   }
 
+  @Test func `a step that cannot be taken whole is not taken`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    let sgd = try SGD(learnRate: 1)
+    try sgd.setup(on: norm)
+    norm.bias?.grad = try Tensor([1, 1] as [Float])
+    norm.scale?.grad = try .zeros([3])
+    #expect(throws: TensorError.self) { try sgd.update() }
+    #expect(try #require(norm.bias).data.doubles == [0, 0] && sgd.stepCount == 0)
+    final class Empty: Optimizer {}
+    let empty = try Empty(learnRate: 1)
+    norm.scale?.grad = try .zeros([2])
+    try empty.setup(on: norm)
+    #expect(throws: ModuleError.notOverridden(module: "Empty", method: "step")) { try empty.update() }
+  }
+
+  @Test func `the loss of half-width tensors is computed in a wider type`() throws {
+    let (a, b) = (try Tensor([300, 0] as [Float16]), try Tensor([0, 0] as [Float16]))
+    let (loss, grad) = try meanSquaredError(a, b)
+    #expect(loss == 45_000)
+    #expect(grad.dtype == .float16)
+    #expect(try grad.doubles == [300, 0])
+    #expect(throws: TensorError.self) { try meanSquaredError(a, Tensor([0, 0] as [Float])) }
+  }
+
   @Test func `a gradient of NaN from before setup does not stay`() throws {
     let norm = try InstanceNorm2D(numOfMaps: 1)
     norm.scale?.grad = try Tensor([.nan] as [Float])

@@ -72,6 +72,9 @@ import Testing
     other.setAttr("count", try Tensor([0.0]))
     try other.load(from: path)
     #expect(try #require(other.attrs["count"]).doubles == [7])
+    // Two tensors of one name: neither may be lost unseen.
+    counter.setVar(try Variable(name: "count", data: Tensor([1.0])))
+    #expect(throws: FileError.self) { try counter.save(to: path) }
   }
 
   @Test func `a failed save leaves the old file`() throws {
@@ -88,7 +91,7 @@ import Testing
   @Test func `a layer is rebuilt from its blueprint's JSON`() throws {
     let layers: [InstanceNormND] = [
       try InstanceNorm1D(numOfMaps: 3), try InstanceNorm2D(numOfMaps: 4, epsilon: 0.25, affine: false, name: "n"),
-      try InstanceNorm3D(numOfMaps: 1, epsilon: 0),
+      try InstanceNorm3D(numOfMaps: 1, epsilon: 1),
     ]
     for layer in layers {
       let json = try layer.blueprint.json()
@@ -110,6 +113,7 @@ import Testing
   }
 
   @Test func `what is not a blueprint throws`() throws {
+    #expect(throws: ModuleError.self) { try Blueprint(classname: "A", scheme: ["x": .double(.nan)]).json() }
     for json in [
       "", "[]", "{", #"{"classname": 3}"#, #"{"classname":"InstanceNorm2D","scheme":{"numOfMaps":[1]}}"#,
       #"{"classname":"InstanceNorm2D","scheme":{"numOfMaps":"3","epsilon":1,"affine":true}}"#,

@@ -48,6 +48,13 @@ import Testing
     #expect(pool.statistics.systemAllocations == before)
   }
 
+  @Test func `a block that is too large to keep drives nothing out`() throws {
+    let pool = MemoryPool(limit: 10_000)
+    pool.deallocate(try pool.allocate(byteCount: 8192), byteCount: 8192)
+    pool.deallocate(try pool.allocate(byteCount: 20_000), byteCount: 20_000)
+    #expect(pool.statistics.bytesCached == 8192)
+  }
+
   @Test func `classes waste an eighth at most and hold what is asked for`() {
     for size in [0, 1, 63, 64, 65, 511, 513, 4097, 99_999, 1 << 30, (1 << 40) + 1] {
       let given = MemoryPool.sizeClass(size) ?? 0

@@ -37,6 +37,8 @@ import Testing
     #expect(uniform.minimum >= -1 && uniform.maximum < 3)
     #expect(abs(uniform.moments.mean - 1) < 0.02)
     #expect(throws: TensorError.self) { try Tensor.randomNormal([3], deviation: -1, seed: 0) }
+    #expect(throws: TensorError.self) { try Tensor.randomNormal([3], mean: .nan, seed: 0) }
+    #expect(throws: TensorError.self) { try Tensor.randomUniform([3], in: -1e308..<1e308, seed: 0) }
   }
 
   @Test func `the logarithm is within 4 ulp`() {

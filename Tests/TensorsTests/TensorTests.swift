@@ -125,6 +125,12 @@ import Testing
     #expect(try Tensor.zeros([Int.max, Int.max, 0, 5]).to(.nhwc).count == 0)
   }
 
+  @Test func `ranks above NumPy's largest are refused`() throws {
+    let shape = Shape(Array(repeating: 1, count: 65))
+    #expect(throws: TensorError.self) { try Tensor.zeros(shape) }
+    #expect(try Tensor.zeros(Shape(Array(repeating: 1, count: 64))).count == 1)
+  }
+
   @Test func `memory that the system does not have throws`() throws {
     #expect(throws: TensorError.self) { try Tensor.zeros([1 << 57]) }
   }
@@ -197,6 +203,13 @@ import Testing
       #expect(abs(summary.moments.mean - mean) < 1e-12)
       #expect(abs(summary.moments.variance - slice.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / 1023) < 1e-12)
     }
+  }
+
+  @Test func `empty tensors have no planes to tell of, however many they claim`() throws {
+    for shape in [[0, 3, 4], [2, 3, 0], [1 << 62, 2, 0], [1 << 62, 2, 1, 0], [1_000_000_000_000, 1, 0]] as [Shape] {
+      #expect(try Tensor.zeros(shape).planeSummaries() == [])
+    }
+    #expect(throws: TensorError.self) { try Tensor.zeros([3, 4]).planeSummaries() }
   }
 
   @Test func `NaN shows in every number of its plane`() throws {

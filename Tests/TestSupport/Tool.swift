@@ -6,12 +6,18 @@ public struct Tool {
   public let output: String
   public let errors: String
 
-  /// - Parameter program: one that was built with the tests, which lies beside them.
-  public init(_ arguments: [String] = [], program: String = "instnorm", in folder: String? = nil) throws {
+  /// - Parameters:
+  ///   - arguments: the program's; with `shell`, one text that a shell reads, with `limit` before it.
+  ///   - program: one that was built with the tests, which lies beside them.
+  public init(
+    _ arguments: [String] = [], program: String = "instnorm", shell: Bool = false, limit: String = "",
+    in folder: String? = nil
+  ) throws {
     let process = Process()
     let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.executableURL = tests.deletingLastPathComponent().appendingPathComponent(program)
-    process.arguments = arguments
+    let executable = tests.deletingLastPathComponent().appendingPathComponent(program)
+    process.executableURL = shell ? URL(fileURLWithPath: "/bin/sh") : executable
+    process.arguments = shell ? ["-c", "\(limit) '\(executable.path)' \(arguments.joined(separator: " "))"] : arguments
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     let (outputPipe, errorPipe) = (Pipe(), Pipe())
     process.standardInput = FileHandle.nullDevice

@@ -13,9 +13,12 @@ import Testing
     try NPY.write(.randomNormal([2, 3, 4, 5], seed: 1), to: folder.file("x.npy"))
     try NPY.write(.zeros([4]), to: folder.file("flat.npy"))
     try NPY.write(.zeros([1, 3, 0, 4]), to: folder.file("nothing.npy"))
+    try NPY.write(.zeros([2, 0, 4, 4]), to: folder.file("mapless.npy"))
+    let header = Array("{'\u{1B}[31mred': 1}\n".utf8)
+    try write([0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.count), 0] + header, to: folder.file("escape.npy"))
     try NPY.write(Tensor([1, .nan, 3, 4] as [Float], shape: [1, 1, 2, 2]), to: folder.file("nan.npy"))
     try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
-    try Picture(colors: .randomUniform([1, 1, 8, 9], seed: 1)).write(to: folder.file("grey.png"))
+    try Picture(colors: .randomUniform([1, 3, 9, 8], seed: 1)).write(to: folder.file("tall.png"))
     try write("text".utf8, to: folder.file("text.png"))
     try write("text".utf8, to: folder.file("text.npy"))
     try write("text".utf8, to: folder.file("text.safetensors"))
@@ -61,11 +64,14 @@ import Testing
     Fault("apply in.png -o out.png --scale 1,,2", 64, "--scale", "1,,2"),
     Fault("apply in.png -o out.png --scale 1,x,2", 64, "--scale", "1,x,2"),
     Fault("apply in.png -o out.png --scale 1,inf,2", 64, "--scale", "1,inf,2"),
+    Fault("apply in.png -o out.png --scale 1e300", 64, "--scale", "float32"),
     Fault("apply in.png -o out.png --layout hwc", 64, "--layout", "hwc", "nchw"),
     Fault("apply in.png -o out.png --threads 0", 64, "--threads", "0"),
     Fault("apply in.png -o out.png --threads -2", 64, "--threads", "-2"),
     Fault("apply in.png -o out.png --no-affine --scale 1", 64, "--no-affine", "--scale"),
     Fault("apply in.png -o out.png --weights four.safetensors --bias 1", 64, "--weights", "--bias"),
+    Fault("apply in.png -o out.png --device quantum", 64, "--device", "quantum", "cpu"),
+    Fault("apply in.png -o out.png[compression=9]", 64, "--output", "out.png[compression=9]"),
     Fault("transfer in.png -o out.png", 64, "<style>"),
     Fault("transfer in.png in.png -o out.xyz", 64, "--output", "out.xyz"),
     Fault("fit in.png in.png -o out.npy", 64, "--output", ".safetensors"),
@@ -83,6 +89,10 @@ import Testing
     Fault("apply cut.png -o out.png", 1, "cut.png", "not a picture"),
     Fault("apply folder.png -o out.png", 1, "folder.png", "folder"),
     Fault("apply flat.npy -o out.npy", 1, "flat.npy", "rank 3", "(4,)"),
+    Fault("apply mapless.npy -o out.npy", 1, "mapless.npy", "without maps", "(2, 0, 4, 4)"),
+    Fault("apply escape.npy -o out.npy", 1, "escape.npy", "'?[31mred'"),
+    Fault("transfer in.png nothing.npy -o out.png", 1, "nothing.npy", "no values"),
+    Fault("fit in.png in.png -o out.safetensors --steps 1 --learn-rate 1e300 --optimizer sgd", 1, "--learn-rate"),
     Fault("apply x.npy -o out.png", 1, "out.png", "(2, 3, 4, 5)"),
     Fault("apply in.png -o folder.png", 1, "folder.png", "folder"),
     Fault("apply in.png -o missing/out.png", 1, "missing/out.png", "No such file"),
@@ -91,10 +101,9 @@ import Testing
     Fault("apply in.png -o out.png --weights four.safetensors", 1, "four.safetensors", "(3,)", "(4,)"),
     Fault("apply in.png -o out.png --weights half.safetensors", 1, "half.safetensors", "bias"),
     Fault("apply in.png -o out.png --weights two.safetensors", 1, "two.safetensors", "a, b"),
-    Fault("apply in.png -o out.png --device quantum", 1, "quantum", "cpu"),
     Fault("transfer in.png missing.png -o out.png", 1, "missing.png"),
     Fault("transfer x.npy x.npy -o out.npy", 1, "x.npy", "one picture"),
-    Fault("fit in.png grey.png -o out.safetensors", 1, "grey.png", "(1, 1, 8, 9)", "(1, 3, 8, 9)"),
+    Fault("fit in.png tall.png -o out.safetensors", 1, "tall.png", "(1, 3, 9, 8)", "(1, 3, 8, 9)"),
     Fault("fit nothing.npy nothing.npy -o out.safetensors", 1, "nothing.npy", "no values"),
     Fault("fit nan.npy nan.npy -o out.safetensors", 1, "nan.npy", "nan"),
     Fault("fit in.png in.png -o out.safetensors --learn-rate 1e30 --optimizer sgd", 1, "--learn-rate", "smaller"),
@@ -102,6 +111,26 @@ import Testing
     Fault("stats missing.npy", 1, "missing.npy"),
     Fault("stats flat.npy --json", 1, "flat.npy", "rank 3"),
   ]
+
+  @Test func `what cannot be printed is an error too`() throws {
+    for redirection in [">/dev/full", ">&-"] {
+      let tool = try Tool(["stats x.npy \(redirection)"], shell: true, in: folder.path)
+      #expect(tool.status == 1)
+      #expect(tool.errors.hasPrefix("instnorm: standard output: cannot be written"))
+    }
+    for redirection in ["2>/dev/full", "2>&-"] {
+      #expect(try Tool(["stats missing.npy \(redirection)"], shell: true, in: folder.path).status == 1)
+    }
+  }
+
+  @Test func `a write that is cut short leaves the old file alone`() throws {
+    try NPY.write(.zeros([1, 3, 100, 100]), to: folder.file("large.npy"))
+    let tool = try Tool(["apply large.npy -o out.npy"], shell: true, limit: "ulimit -f 8;", in: folder.path)
+    #expect(tool.status == 1)
+    #expect(tool.errors == "instnorm: out.npy: cannot be written: File too large\n")
+    #expect(try bytes(of: folder.file("out.npy")) == Array("old".utf8))
+    #expect(!folder.contents.contains { $0.hasPrefix(".") })
+  }
 
   @Test(arguments: faults) func `is one line that says what is wrong, and nothing is lost`(fault: Fault) throws {
     let tool = try Tool(fault.command.split(separator: " ").map(String.init), in: folder.path)

@@ -24,19 +24,21 @@ int shim_image_height(const shim_image *image);
 int shim_image_bands(const shim_image *image);
 bool shim_image_has_alpha(shim_image *image);
 bool shim_image_has_profile(shim_image *image);
-/// Whether values are 16 bits wide.
-bool shim_image_is_16_bit(const shim_image *image);
 /// Whether colours are grey values (one band of them).
 bool shim_image_is_grey(shim_image *image);
-/// Whether colours are sRGB or grey values of 8 or 16 bits, which need no conversion.
+/// Whether colours are sRGB or grey values, which need no conversion.
 bool shim_image_is_plain(shim_image *image);
+
+/// What the values are in memory.
+typedef enum { shim_values_8_bit, shim_values_16_bit, shim_values_float, shim_values_other } shim_values;
+shim_values shim_image_values(const shim_image *image);
 
 // Each returns a new image, or NULL with shim_error() set.
 shim_image *shim_image_upright(shim_image *image);
 shim_image *shim_image_from_profile(shim_image *image, int depth);
 shim_image *shim_image_to_srgb(shim_image *image, bool wide);
 shim_image *shim_image_to_grey(shim_image *image, bool wide);
-shim_image *shim_image_to_integers(shim_image *image, bool wide);
+shim_image *shim_image_to_floats(shim_image *image);
 
 /// The pixels, row by row, bands together. Release with shim_free. NULL with shim_error() set when decoding fails.
 void *shim_image_pixels(shim_image *image, size_t *byte_count);

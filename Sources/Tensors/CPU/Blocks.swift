@@ -38,9 +38,9 @@ struct Bands {
     layout = tensor.layout
     maps = tensor.shape[1]
     bandsPerImage = layout == .nchw ? maps : maps / bandWidth + (maps % bandWidth == 0 ? 0 : 1)
-    // A shape with a 0 in it may have any other extents; their product may overflow and does not matter then.
-    planeSize = tensor.shape.dimensions[2...].reduce(1, &*)
-    count = tensor.count == 0 && planeSize != 0 ? 0 : tensor.shape[0] &* bandsPerImage
+    // An empty tensor may have extents whose product overflows. It has no values to go over, but may have planes.
+    planeSize = tensor.count == 0 ? 0 : tensor.shape.dimensions[2...].reduce(1, *)
+    count = tensor.shape.prefix(2).contains(0) ? 0 : tensor.shape[0] * bandsPerImage
   }
 
   /// How far apart in memory a plane's values are.
@@ -160,7 +160,8 @@ struct Run {
 /// tree whose shape depends on `count` alone.
 ///
 /// - Parameters:
-///     ``reductionDepth(_:)`` times `width`.
+///   - results: receives the pieces. Has room for `width` pieces for each of ``reductionDepth(_:)`` levels of the tree.
+///   - leaf: given the start and length of a block, writes `width` pieces.
 package func reduce<Piece: Mergeable>(
   _ start: Int, _ count: Int, width: Int, into results: UnsafeMutablePointer<Piece>,
   leaf: (Int, Int, UnsafeMutablePointer<Piece>) -> Void

@@ -96,8 +96,8 @@ extension CPUBackend {
     // The planes that alternate in one of the two alternate in NHWC; the other one's are read or written plane by
     // plane.
     let (interleaved, planar) = source.layout == .nhwc ? (source, destination) : (destination, source)
-    let bands = Bands(interleaved)
     guard source.count > 0 else { return }
+    let bands = Bands(interleaved)
     let shares = Parallel.shareCount(items: bands.count, values: source.count, threads: threads)
     let scratch = try Scratch(shares: shares, doublesPerShare: bandWidth * blockPitch)
     let address = scratch.address

@@ -41,9 +41,24 @@ extension CPUBackend {
     }
   }
 
+  public func instanceNormSums(
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, sums: inout Tensor
+  ) throws {
+    try backward(gradient, input: input, mean: mean, invStd: invStd, scale: nil, sums: sums, inputGradient: nil)
+  }
+
   public func instanceNormGradient(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    sums: inout Tensor, inputGradient: inout Tensor?
+    sums: inout Tensor, into inputGradient: inout Tensor
+  ) throws {
+    try backward(
+      gradient, input: input, mean: mean, invStd: invStd, scale: scale, sums: sums, inputGradient: inputGradient)
+  }
+
+  /// Writes to the memory of `sums` and `inputGradient`, which the callers hold alone.
+  private func backward(
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
+    sums: Tensor, inputGradient: Tensor?
   ) throws {
     let bands = Bands(input)
     let shares = Parallel.shareCount(items: bands.count, values: input.count, threads: threads)
@@ -54,7 +69,6 @@ extension CPUBackend {
     let sumsOfGradient = sums.storage.address.assumingMemoryBound(to: Double.self)
     let sumsOfProduct = sumsOfGradient + mean.count
     let parameters = Parameters(scale: scale, bias: nil)
-    let target = inputGradient
 
     Parallel.run(items: bands.count, shares: shares) { share, items in
       let dyBlock = address.doubles(share: share)
@@ -93,8 +107,8 @@ extension CPUBackend {
           }
         }
 
-        guard let target else { continue }
-        let dx = Run(target, band, stride: bands.stride)
+        guard let inputGradient else { continue }
+        let dx = Run(inputGradient, band, stride: bands.stride)
         let size = Double(bands.planeSize)
         for start in stride(from: 0, to: bands.planeSize, by: blockLength) {
           let count = min(blockLength, bands.planeSize - start)
@@ -215,9 +229,9 @@ private func withStandardizations(
       }
       if source.dtype == .float64 {
         for run in 0..<width where Standardization.leftRange(moments[run], epsilon: epsilon) {
-          // Rare: one plane at a time, by the same walk with the values brought near 1.
+          // Rare: one plane at a time, by the same walk with the values brought into range.
           let magnitude = largestMagnitude(in: source, run, planeSize, block: block)
-          let prescale = Standardization.prescale(magnitude: magnitude, epsilon: epsilon)
+          let prescale = Standardization.prescale(magnitude: magnitude)
           withUnsafeTemporaryAllocation(of: Moments.self, capacity: levels.count) { again in
             guard let again = again.baseAddress else { return }
             again.initialize(repeating: Moments(), count: levels.count)

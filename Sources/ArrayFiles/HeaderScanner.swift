@@ -1,0 +1,145 @@
+/// Reads the literals that the headers of array files are made of: Python's in .npy, JSON in .safetensors.
+///
+/// Foundation's JSON decoder would do for the second, but takes many times the text's size in memory and lets one of
+/// two equal keys pass unseen, and these headers come from strangers.
+struct HeaderScanner {
+  /// What is wrong with a header.
+  struct Fault: Error {
+    var reason: String
+    /// Well formed, but holding something that tensors do not.
+    var isUnsupported = false
+  }
+
+  private let text: [UInt8]
+  private var place = 0
+
+  init(_ text: [UInt8]) {
+    self.text = text
+  }
+
+  /// Takes a character, after white space, if it is the next.
+  mutating func accept(_ character: Unicode.Scalar) -> Bool {
+    skipSpace()
+    guard place < text.count, text[place] == UInt8(ascii: character) else { return false }
+    place += 1
+    return true
+  }
+
+  mutating func expect(_ character: Unicode.Scalar) throws {
+    guard accept(character) else { throw Fault(reason: "expected '\(character)' at byte \(place)") }
+  }
+
+  mutating func expectEnd() throws {
+    skipSpace()
+    guard place == text.count else { throw Fault(reason: "there is more after its end, at byte \(place)") }
+  }
+
+  /// Takes a word if it is the next.
+  mutating func accept(word: String) -> Bool {
+    skipSpace()
+    guard text[place...].starts(with: word.utf8) else { return false }
+    place += word.utf8.count
+    return true
+  }
+
+  /// A whole number that fits 64 bits.
+  mutating func integer() throws -> Int {
+    let isNegative = accept("-")
+    skipSpace()
+    let start = place
+    var value = 0
+    while place < text.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(text[place]) {
+      let digit = Int(text[place] - UInt8(ascii: "0"))
+      let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = tens.addingReportingOverflow(digit)
+      if overflow || carry { throw Fault(reason: "a number does not fit 64 bits, at byte \(start)") }
+      value = sum
+      place += 1
+    }
+    guard place > start else { throw Fault(reason: "expected a whole number at byte \(place)") }
+    return isNegative ? -value : value
+  }
+
+  /// What stands between an opening and a closing character, with commas between items and perhaps after the last.
+  ///
+  /// - Parameter limit: of items; a header with more cannot be meant.
+  mutating func list(
+    _ open: Unicode.Scalar, _ close: Unicode.Scalar, limit: Int = .max, _ item: (inout HeaderScanner) throws -> Void
+  ) throws {
+    try expect(open)
+    var count = 0
+    while !accept(close) {
+      count += 1
+      guard count <= limit else { throw Fault(reason: "more than \(limit) items at byte \(place)") }
+      try item(&self)
+      if !accept(",") {
+        try expect(close)
+        return
+      }
+    }
+  }
+
+  /// A string in either kind of quotes, with JSON's escapes.
+  mutating func string() throws -> String {
+    guard accept("\"") || accept("'") else { throw Fault(reason: "expected a string at byte \(place)") }
+    let (start, quote) = (place, text[place - 1])
+    var bytes: [UInt8] = []
+    while place < text.count, text[place] != quote {
+      if text[place] == UInt8(ascii: "\\") {
+        bytes += try escape()
+      } else {
+        bytes.append(text[place])
+        place += 1
+      }
+    }
+    guard place < text.count else { throw Fault(reason: "the string at byte \(start) does not end") }
+    place += 1
+    guard let string = String(validating: bytes, as: UTF8.self) else {
+      throw Fault(reason: "the string at byte \(start) is not UTF-8")
+    }
+    return string
+  }
+
+  private mutating func escape() throws -> [UInt8] {
+    let start = place
+    guard place + 1 < text.count else { throw Fault(reason: "a string does not end") }
+    place += 2
+    switch Unicode.Scalar(text[place - 1]) {
+    case "\"", "'", "\\", "/": return [text[place - 1]]
+    case "b": return [0x08]
+    case "f": return [0x0C]
+    case "n": return [0x0A]
+    case "r": return [0x0D]
+    case "t": return [0x09]
+    case "u":
+      var units = [try hexadecimal()]
+      if UTF16.isLeadSurrogate(units[0]), text[place...].starts(with: "\\u".utf8) {
+        place += 2
+        units.append(try hexadecimal())
+      }
+      guard let string = String(validating: units, as: UTF16.self) else { break }
+      return Array(string.utf8)
+    default: break
+    }
+    throw Fault(reason: "an unknown escape in a string, at byte \(start)")
+  }
+
+  private mutating func hexadecimal() throws -> UInt16 {
+    guard place + 4 <= text.count, let digits = String(validating: text[place..<place + 4], as: UTF8.self),
+      let value = UInt16(digits, radix: 16), digits.first != "+"
+    else { throw Fault(reason: "expected four hexadecimal digits at byte \(place)") }
+    place += 4
+    return value
+  }
+
+  private mutating func skipSpace() {
+    while place < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[place]) { place += 1 }
+  }
+}
+
+/// Text from a file as it can be shown in an error: in quotes, short, and without control characters.
+func quoted(_ text: String) -> String {
+  let shown = text.count > 60 ? text.prefix(57) + "..." : text[...]
+  let safe = shown.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }
+  return "'" + safe.joined() + "'"
+}

@@ -1,0 +1,93 @@
+import Foundation
+import Tensors
+
+/// The header of a .safetensors file: a JSON object of tensors by name, and perhaps metadata.
+struct SafetensorsHeader {
+  static let metadataKey = "__metadata__"
+
+  struct Entry {
+    var dtype: String
+    var shape: [Int]
+    /// Where its bytes begin and end, after the header.
+    var offsets: [Int]
+  }
+
+  var entries: [String: Entry] = [:]
+  var metadata: [String: String] = [:]
+
+  private typealias Fault = HeaderScanner.Fault
+
+  init() {}
+
+  /// - Throws: `HeaderScanner.Fault` unless the text is such an object. The numbers in it are taken as they are.
+  init(parsing text: [UInt8]) throws {
+    var scanner = HeaderScanner(text)
+    var hasMetadata = false
+    try scanner.list("{", "}") { scanner in
+      let name = try scanner.string()
+      try scanner.expect(":")
+      if name == Self.metadataKey {
+        guard !hasMetadata else { throw Fault(reason: "\(quoted(name)) stands twice") }
+        hasMetadata = true
+        try scanner.list("{", "}") { scanner in
+          let key = try scanner.string()
+          try scanner.expect(":")
+          metadata[key] = try scanner.string()
+        }
+      } else {
+        guard entries[name] == nil else { throw Fault(reason: "\(quoted(name)) stands twice") }
+        entries[name] = try Self.entry(&scanner, name)
+      }
+    }
+    try scanner.expectEnd()
+  }
+
+  private static func entry(_ scanner: inout HeaderScanner, _ name: String) throws -> Entry {
+    var dtype: String?
+    var shape: [Int]?
+    var offsets: [Int]?
+    try scanner.list("{", "}") { scanner in
+      let key = try scanner.string()
+      try scanner.expect(":")
+      switch key {
+      case "dtype" where dtype == nil: dtype = try scanner.string()
+      case "shape" where shape == nil: shape = try integers(&scanner, limit: Shape.maximumRank)
+      case "data_offsets" where offsets == nil: offsets = try integers(&scanner, limit: 2)
+      case "dtype", "shape", "data_offsets": throw Fault(reason: "\(quoted(name)): \(quoted(key)) stands twice")
+      default: throw Fault(reason: "\(quoted(name)): unknown key \(quoted(key))")
+      }
+    }
+    guard let dtype, let shape, let offsets, offsets.count == 2 else {
+      throw Fault(reason: "\(quoted(name)): 'dtype', 'shape' and two 'data_offsets' are needed")
+    }
+    return Entry(dtype: dtype, shape: shape, offsets: offsets)
+  }
+
+  private static func integers(_ scanner: inout HeaderScanner, limit: Int) throws -> [Int] {
+    var values: [Int] = []
+    try scanner.list("[", "]", limit: limit) { values.append(try $0.integer()) }
+    return values
+  }
+}
+
+extension SafetensorsHeader: Encodable {
+  private struct Key: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    if !metadata.isEmpty { try container.encode(metadata, forKey: Key(stringValue: Self.metadataKey)) }
+    for (name, entry) in entries { try container.encode(entry, forKey: Key(stringValue: name)) }
+  }
+}
+
+extension SafetensorsHeader.Entry: Encodable {
+  enum CodingKeys: String, CodingKey {
+    case dtype, shape
+    case offsets = "data_offsets"
+  }
+}
