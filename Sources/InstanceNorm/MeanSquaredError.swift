@@ -1,6 +1,7 @@
 import Tensors
 
-/// The mean of the squared differences of two tensors, and its gradient by the first: `2 (prediction - target) / count`.
+/// The mean of the squared differences of two tensors, and its gradient by the first:
+/// `2 (prediction - target) / count`.
 ///
 /// - Returns: the loss, and the gradient, shaped and typed as the prediction; 0 and nothing for empty tensors. For
 ///   half-width types both are computed in float32.

@@ -1,9 +1,9 @@
 /// The seam between the modules and the hardware: memory, and the few operations that the layer and its training are
 /// made of.
 ///
-/// A module never asks which backend it is on. These operations check nothing and are for modules to call: the callers (``Tensor``'s methods and the modules) have checked
-/// shapes, dtypes and devices before they come here, so that every backend can rely on what each operation says of
-/// its arguments. Outputs are the sole reference to their storage.
+/// A module never asks which backend it is on. These operations check nothing and are for modules to call: the callers
+/// (``Tensor``'s methods and the modules) have checked shapes, dtypes and devices, so that every backend can rely on what
+/// each operation says of its arguments. Outputs are the sole reference to their storage.
 public protocol Backend: AnyObject, Sendable {
   // MARK: What it is
 
@@ -54,7 +54,8 @@ public protocol Backend: AnyObject, Sendable {
   ///
   /// - Parameters:
   ///   - input: x, (N, C, spatial...), any dtype and layout.
-  ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1. Likewise `bias`, nil for 0.
+  ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1.
+  ///   - bias: like the scale; nil for 0.
   ///   - epsilon: added to the biased variance under the root; 0 or more.
   ///   - output: y, shaped, typed and laid out as the input.
   ///   - mean: receives the means, (N, C), float64.
@@ -71,19 +72,25 @@ public protocol Backend: AnyObject, Sendable {
   /// - Parameters:
   ///   - gradient: dy, shaped, typed and laid out as the input.
   ///   - input: x.
-  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it. Likewise `invStd`.
+  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it.
+  ///   - invStd: likewise.
   ///   - sums: receives the sums, (2, N, C), float64.
   func instanceNormSums(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, sums: inout Tensor
   ) throws
 
-  /// The gradient of instance normalisation by its input, and the sums on the way:
+  /// The gradient of instance normalisation by its input, and the sums of
+  /// ``instanceNormSums(_:input:mean:invStd:sums:)`` on the way:
   ///
   ///     dx = scale invStd (dy - sums[0] / (H W) - xhat sums[1] / (H W))
   ///
   /// - Parameters:
-  ///   - scale: as it was forward. The other inputs and the sums are those of
-  ///     ``instanceNormSums(_:input:mean:invStd:sums:)``.
+  ///   - gradient: dy, shaped, typed and laid out as the input.
+  ///   - input: x.
+  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it.
+  ///   - invStd: likewise.
+  ///   - scale: as it was forward.
+  ///   - sums: receives the sums, (2, N, C), float64.
   ///   - inputGradient: receives dx, shaped, typed and laid out as the input.
   func instanceNormGradient(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
@@ -93,9 +100,11 @@ public protocol Backend: AnyObject, Sendable {
   /// `target = alpha (rows of sums added over N) + beta target`: a parameter's gradient from its planes' sums.
   ///
   /// - Parameters:
+  ///   - alpha: what the new gradient is multiplied by.
   ///   - sums: (2, N, C), float64.
   ///   - row: 0 for the bias, 1 for the scale.
-  ///   - target: (C). With `beta` 0 what was in it is not read.
+  ///   - beta: what the old gradient is multiplied by. With 0 it is not read.
+  ///   - target: (C), float32 or float64.
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws
 }
 

@@ -9,7 +9,8 @@ public struct PlaneSummary: Equatable, Sendable {
 }
 
 extension Tensor {
-  /// Mean, variance, minimum and maximum of each plane (t, i), counted as t C + i, in float64. None for an empty tensor.
+  /// Mean, variance, minimum and maximum of each plane (t, i), counted as t C + i, in float64. None for an empty
+  /// tensor.
   ///
   /// - Throws: ``TensorError/invalidShape(_:reason:)`` unless the shape is (N, C, spatial...) of rank 3, 4 or 5.
   public func planeSummaries() throws -> [PlaneSummary] {

@@ -52,7 +52,8 @@ package func naturalLogarithm(_ x: Double) -> Double {
 extension Tensor {
   /// Numbers from the normal distribution. The same seed gives the same bits on every platform.
   ///
-  /// - Throws: ``TensorError/argument(name:expected:got:)`` when the deviation is negative, or it or the mean not finite.
+  /// - Throws: ``TensorError/argument(name:expected:got:)`` when the deviation is negative, or it or the mean not
+  ///   finite.
   public static func randomNormal(
     _ shape: Shape, mean: Double = 0, deviation: Double = 1, seed: UInt64, dtype: DType = .float32
   ) throws -> Tensor {

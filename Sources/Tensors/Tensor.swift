@@ -94,7 +94,8 @@ extension Tensor {
   /// A tensor written by a closure, which gets the memory in the layout's order.
   ///
   ///     // A picture as cameras and screens have it, (1, 3, height, width) with the colours of a pixel together:
-  ///     let x = try Tensor(shape: [1, 3, height, width], layout: .nhwc) { (buffer: UnsafeMutableBufferPointer<Float>) in
+  ///     let x = try Tensor(shape: [1, 3, height, width], layout: .nhwc) {
+  ///       (buffer: UnsafeMutableBufferPointer<Float>) in
   ///       for i in buffer.indices { buffer[i] = Float(pixels[i]) / 255 }
   ///     }
   ///

@@ -5,8 +5,8 @@ struct Apply: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Normalise each map of each picture by its own mean and deviation.",
     discussion: """
-      y = scale (x - mean) / sqrt(variance + epsilon) + bias. A result that is written as a picture is clipped to 0...1; \
-      without weights, scale or bias it is first shown as 0.5 + 0.25 y.
+      y = scale (x - mean) / sqrt(variance + epsilon) + bias. A result that is written as a picture is clipped to \
+      0...1; without weights, scale or bias it is first shown as 0.5 + 0.25 y.
       """)
 
   @Argument(help: "A picture or an .npy array of float16, float32 or float64.")

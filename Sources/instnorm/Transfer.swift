@@ -5,8 +5,8 @@ struct Transfer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Give a picture the colours of another.",
     discussion: """
-      Normalises each channel of the content and gives it the mean and deviation of that channel of the style: adaptive \
-      instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et al. 2001.
+      Normalises each channel of the content and gives it the mean and deviation of that channel of the style: \
+      adaptive instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et al. 2001.
       """)
 
   @Argument(help: "The picture (or .npy array) whose shapes to keep.")
@@ -41,7 +41,7 @@ struct Transfer: ParsableCommand {
 
     let moments = try style.tensor.planeSummaries().map(\.moments)
     let dtype = content.tensor.dtype
-    // No epsilon: the result's deviation is the style's also where the content hardly has one, and a channel without any
+    // No epsilon: the result's deviation is the style's also where the content hardly has one. A channel without any
     // becomes the style's mean.
     let norm = try InstanceNorm2D(numOfMaps: content.maps, epsilon: 0)
     try norm.calcMode(dtype)

@@ -52,7 +52,8 @@ shim_image *shim_image_flatten(shim_image *image, bool wide);
 /// Whether there is a writer for files that end this way (".png").
 bool shim_can_write(const char *suffix);
 
-/// The file's bytes in the format that a suffix stands for. Release with shim_free. NULL with shim_error() set when it fails.
+/// The file's bytes in the format that a suffix stands for. Release with shim_free. NULL with shim_error() set when it
+/// fails.
 void *shim_image_encode(shim_image *image, const char *suffix, size_t *byte_count);
 
 #endif

@@ -118,17 +118,10 @@ struct Run {
         block[index] = values[index].double
         index += 1
       }
-    } else {
-      var index = 0
-      while index < count {
-        let row = values + index * stride
-        var run = 0
-        while run < width {
-          block[run * blockPitch + index] = row[run].double
-          run += 1
-        }
-        index += 1
-      }
+      return
+    }
+    forEachTile(count) { run, indices in
+      for index in indices { block[run * blockPitch + index] = values[index * stride + run].double }
     }
   }
 
@@ -141,17 +134,23 @@ struct Run {
         values[index] = S(block[index])
         index += 1
       }
-    } else {
-      var index = 0
-      while index < count {
-        let row = values + index * stride
-        var run = 0
-        while run < width {
-          row[run] = S(block[run * blockPitch + index])
-          run += 1
-        }
-        index += 1
-      }
+      return
+    }
+    forEachTile(count) { run, indices in
+      for index in indices { values[index * stride + run] = S(block[run * blockPitch + index]) }
+    }
+  }
+
+  /// Goes over `count` values of each run in pieces short enough that the lines of cache, which the runs share, are
+  /// still near when the next run comes.
+  @inline(__always)
+  private func forEachTile(_ count: Int, _ body: (_ run: Int, _ indices: Range<Int>) -> Void) {
+    let length = 32
+    var start = 0
+    while start < count {
+      let indices = start..<min(start + length, count)
+      for run in 0..<width { body(run, indices) }
+      start += length
     }
   }
 }
