@@ -11,6 +11,12 @@ public func golden(_ name: String) -> String {
 public let packageFolder = URL(fileURLWithPath: #filePath)
   .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
+/// Which sanitizers watch this process. They take memory of their own.
+public enum Sanitizer {
+  public static let isAddress = dlsym(nil, "__asan_init") != nil
+  public static let isThread = dlsym(nil, "__tsan_init") != nil
+}
+
 /// A folder that is gone when the last reference is.
 public final class TemporaryFolder: Sendable {
   public let path: String

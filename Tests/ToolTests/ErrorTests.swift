@@ -123,7 +123,8 @@ import Testing
     }
   }
 
-  @Test func `a write that is cut short leaves the old file alone`() throws {
+  @Test(.disabled(if: Sanitizer.isThread, "the sanitizer's own memory is a file, which the limit cuts short"))
+  func `a write that is cut short leaves the old file alone`() throws {
     try NPY.write(.zeros([1, 3, 100, 100]), to: folder.file("large.npy"))
     let tool = try Tool(["apply large.npy -o out.npy"], shell: true, limit: "ulimit -f 8;", in: folder.path)
     #expect(tool.status == 1)
