@@ -83,6 +83,7 @@ import Testing
     // Files.
     Fault("apply missing.png -o out.png", 1, "missing.png", "No such file"),
     Fault("apply missing.npy -o out.npy", 1, "missing.npy", "No such file"),
+    Fault("apply two\nlines.png -o out.png", 1, "two lines.png"),
     Fault("apply text.png -o out.png", 1, "text.png", "not a picture"),
     Fault("apply empty.jpg -o out.png", 1, "empty.jpg", "not a picture"),
     Fault("apply text.npy -o out.npy", 1, "text.npy", "not an .npy file"),
