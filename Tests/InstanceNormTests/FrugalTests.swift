@@ -22,13 +22,17 @@ import Testing
           try optimizer.update()
         }
         try step()
-        let (allocations, faults) = (MemoryPool.shared.statistics.systemAllocations, pageFaults(ofThread: threads == 1))
-        for _ in 0..<10 { try step() }
-        let newFaults = pageFaults(ofThread: threads == 1) - faults
+        let allocations = MemoryPool.shared.statistics.systemAllocations
+        // The system itself moves pages now and then, at which a busy machine shows a fault or two; ours would come at
+        // every step, 432 for each tensor.
+        let newFaults = try (0..<5).map { _ in
+          let before = pageFaults(ofThread: threads == 1)
+          for _ in 0..<3 { try step() }
+          return pageFaults(ofThread: threads == 1) - before
+        }
         #expect(MemoryPool.shared.statistics.systemAllocations == allocations)
-        // Workers that are new have new stacks; one tensor has 432 pages. A sanitizer takes memory of its own.
-        #expect(
-          newFaults <= (threads == 1 ? 0 : 40) || Sanitizer.isAddress || Sanitizer.isThread, "\(newFaults) page faults")
+        // A sanitizer takes memory of its own.
+        #expect(newFaults.contains(0) || Sanitizer.isAddress || Sanitizer.isThread, "\(newFaults) page faults")
       }
     }
   }
