@@ -17,8 +17,8 @@ public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
     case .malformed(let path, let reason): "\(Self.shown(path)): \(reason)"
     case .unsupported(let path, let reason): "\(Self.shown(path)): not supported: \(reason)"
     case .missingTensor(let path, let name, let available):
-      "\(Self.shown(path)): no tensor '\(name)'; there is "
-        + (available.isEmpty ? "none" : available.sorted().prefix(20).joined(separator: ", "))
+      "\(Self.shown(path)): no tensor \(quoted(name)); there is "
+        + (available.isEmpty ? "none" : available.sorted().prefix(20).map(quoted).joined(separator: ", "))
     case .notWritten(let path, let reason): "\(Self.shown(path)): cannot be written: \(reason)"
     }
   }

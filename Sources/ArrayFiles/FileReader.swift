@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// A regular file, open for reading at any place.
 ///
@@ -65,6 +66,17 @@ package final class FileReader: Sendable {
   /// A little-endian unsigned integer of `byteCount` bytes.
   package func unsigned(at offset: Int, byteCount: Int, what: String) throws -> UInt64 {
     try bytes(at: offset, count: byteCount, what: what).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// A tensor for what a file holds.
+  ///
+  /// - Throws: ``FileError/unreadable(path:reason:)`` when there is no memory for it.
+  static func tensor(_ path: String, _ shape: Shape, _ dtype: DType) throws -> Tensor {
+    do {
+      return try Tensor(uninitialized: shape, dtype: dtype)
+    } catch let error as TensorError {
+      throw FileError.unreadable(path: path, reason: "\(error)")
+    }
   }
 
   private func truncated(needed: Int, what: String) -> FileError {

@@ -10,11 +10,18 @@ struct HeaderScanner {
     var isUnsupported = false
   }
 
+  /// Whose literals. Python's strings have either quotes, and its lists may end in a comma.
+  enum Language {
+    case python, json
+  }
+
   private let text: [UInt8]
+  private let language: Language
   private var place = 0
 
-  init(_ text: [UInt8]) {
+  init(_ text: [UInt8], _ language: Language) {
     self.text = text
+    self.language = language
   }
 
   /// Takes a character, after white space, if it is the next.
@@ -45,7 +52,7 @@ struct HeaderScanner {
   /// A whole number that fits 64 bits.
   mutating func integer() throws -> Int {
     let isNegative = accept("-")
-    skipSpace()
+    if !isNegative { skipSpace() }
     let start = place
     var value = 0
     while place < text.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(text[place]) {
@@ -57,6 +64,9 @@ struct HeaderScanner {
       place += 1
     }
     guard place > start else { throw Fault(reason: "expected a whole number at byte \(place)") }
+    if text[start] == UInt8(ascii: "0"), place > start + 1 {
+      throw Fault(reason: "a number begins with 0, at byte \(start)")
+    }
     return isNegative ? -value : value
   }
 
@@ -68,7 +78,7 @@ struct HeaderScanner {
   ) throws {
     try expect(open)
     var count = 0
-    while !accept(close) {
+    while count > 0 && language == .json || !accept(close) {
       count += 1
       guard count <= limit else { throw Fault(reason: "more than \(limit) items at byte \(place)") }
       try item(&self)
@@ -79,15 +89,18 @@ struct HeaderScanner {
     }
   }
 
-  /// A string in either kind of quotes, with JSON's escapes.
+  /// A string, with JSON's escapes.
   mutating func string() throws -> String {
-    guard accept("\"") || accept("'") else { throw Fault(reason: "expected a string at byte \(place)") }
+    guard accept("\"") || (language == .python && accept("'")) else {
+      throw Fault(reason: "expected a string at byte \(place)")
+    }
     let (start, quote) = (place, text[place - 1])
     var bytes: [UInt8] = []
     while place < text.count, text[place] != quote {
       if text[place] == UInt8(ascii: "\\") {
         bytes += try escape()
       } else {
+        guard text[place] >= 0x20 else { throw Fault(reason: "a control character in a string, at byte \(place)") }
         bytes.append(text[place])
         place += 1
       }
@@ -137,9 +150,14 @@ struct HeaderScanner {
   }
 }
 
-/// Text from a file as it can be shown in an error: in quotes, short, and without control characters.
+/// Text from a file as it can be shown in an error: in quotes, short, and without characters that are not seen.
 func quoted(_ text: String) -> String {
-  let shown = text.count > 60 ? text.prefix(57) + "..." : text[...]
-  let safe = shown.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }
-  return "'" + safe.joined() + "'"
+  let scalars = text.unicodeScalars
+  let shown = scalars.prefix(60).map { scalar -> String in
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: "?"
+    default: String(scalar)
+    }
+  }
+  return "'" + shown.joined() + (shown.count < scalars.count ? "..." : "") + "'"
 }

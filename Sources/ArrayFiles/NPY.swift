@@ -31,7 +31,7 @@ public enum NPY {
         reason: "the header promises \(expected) bytes of values (shape \(inFile), \(header.dtype)), "
           + "the file has \(file.size - start)")
     }
-    var tensor = try Tensor(uninitialized: inFile, dtype: header.dtype)
+    var tensor = try FileReader.tensor(path, inFile, header.dtype)
     try tensor.withUnsafeMutableBytes { bytes in
       try file.read(at: start, into: bytes)
       if header.isBigEndian { swapBytes(bytes, width: header.dtype.byteCount) }

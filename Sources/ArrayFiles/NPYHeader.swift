@@ -13,7 +13,7 @@ struct NPYHeader {
   /// - Throws: `HeaderScanner.Fault` unless the text is a dictionary of exactly the three keys, of a type that tensors
   ///   have.
   init(parsing text: [UInt8]) throws {
-    var scanner = HeaderScanner(text)
+    var scanner = HeaderScanner(text, .python)
     var descr: String?
     var fortranOrder: Bool?
     var shape: [Int]?

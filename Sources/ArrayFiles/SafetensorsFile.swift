@@ -20,7 +20,7 @@ public struct SafetensorsFile: Sendable {
   }
 
   public let path: String
-  /// All tensors, also those of types that ``tensor(named:)`` does not read.
+  /// All tensors by name, also those of types that ``tensor(named:)`` does not read.
   public let entries: [String: Entry]
   /// The text that the file carries beside its tensors.
   public let metadata: [String: String]
@@ -53,7 +53,8 @@ public struct SafetensorsFile: Sendable {
       throw FileError.malformed(path: path, reason: "the header is malformed: \(fault.reason)")
     }
     metadata = header.metadata
-    entries = try Self.check(header.entries, path: path, size: reader.size - start)
+    entries = header.entries
+    try check(size: reader.size - start)
   }
 
   public var names: [String] { entries.keys.sorted() }
@@ -68,9 +69,9 @@ public struct SafetensorsFile: Sendable {
     }
     guard let dtype = Self.dtypes[entry.dtype] else {
       throw FileError.unsupported(
-        path: path, reason: "'\(name)' has values of type \(entry.dtype) (only F16, BF16, F32 and F64 are)")
+        path: path, reason: "\(quoted(name)) has values of type \(entry.dtype) (only F16, BF16, F32 and F64 are)")
     }
-    var tensor = try Tensor(uninitialized: entry.shape, dtype: dtype)
+    var tensor = try FileReader.tensor(path, entry.shape, dtype)
     try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
     return tensor
   }
@@ -92,9 +93,9 @@ public struct SafetensorsFile: Sendable {
     header.metadata = metadata
     var offset = 0
     for (name, tensor) in ordered {
-      header.entries[name] = SafetensorsHeader.Entry(
-        dtype: Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "", shape: tensor.shape.dimensions,
-        offsets: [offset, offset + tensor.byteCount])
+      header.entries[name] = Entry(
+        dtype: Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "", shape: tensor.shape,
+        range: offset..<offset + tensor.byteCount)
       offset += tensor.byteCount
     }
     let encoder = JSONEncoder()
@@ -122,44 +123,38 @@ public struct SafetensorsFile: Sendable {
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
   ]
 
-  private static func check(
-    _ tensors: [String: SafetensorsHeader.Entry], path: String, size: Int
-  ) throws -> [String: Entry] {
-    var entries: [String: Entry] = [:]
-    for (name, tensor) in tensors {
+  /// Holds every entry to the bytes that there are.
+  private func check(size: Int) throws {
+    for (name, entry) in entries {
       func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "\(quoted(name)) \(reason)") }
-      guard let width = widths[tensor.dtype] else {
-        throw fault("has values of an unknown type, \(quoted(tensor.dtype))")
+      guard let width = Self.widths[entry.dtype] else {
+        throw fault("has values of an unknown type, \(quoted(entry.dtype))")
       }
-      let (lower, upper) = (tensor.offsets[0], tensor.offsets[1])
-      guard lower >= 0, lower <= upper else { throw fault("lies at bytes \(lower) to \(upper)") }
-      guard upper <= size else { throw fault("ends at byte \(upper), the values at \(size)") }
-      let shape = Shape(tensor.shape)
+      let end = entry.range.upperBound
+      guard end <= size else { throw fault("ends at byte \(end), the values at \(size)") }
       let count: Int
-      do { count = try shape.elementCount() } catch { throw fault("has an impossible shape: \(error)") }
+      do { count = try entry.shape.elementCount() } catch { throw fault("has an impossible shape: \(error)") }
       let (bytes, overflow) = count.multipliedReportingOverflow(by: width)
-      guard !overflow, bytes == upper - lower else {
-        throw fault("has shape \(shape) of \(tensor.dtype), which is not \(upper - lower) bytes")
+      guard !overflow, bytes == entry.range.count else {
+        throw fault("has shape \(entry.shape) of \(entry.dtype), which is not \(entry.range.count) bytes")
       }
-      entries[name] = Entry(dtype: tensor.dtype, shape: shape, range: lower..<upper)
     }
     var end = 0
-    let ordered = entries.sorted {
-      ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound)
-    }
-    for (name, entry) in ordered {
-      guard entry.range.lowerBound == end else {
+    for range in entries.values.map(\.range).sorted(by: {
+      ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound)
+    }) {
+      guard range.lowerBound == end else {
+        let names = entries.filter { $0.value.range == range }.keys.sorted()
         throw FileError.malformed(
           path: path,
-          reason: entry.range.lowerBound < end
-            ? "\(quoted(name)) overlaps another tensor at byte \(entry.range.lowerBound)"
-            : "bytes \(end) to \(entry.range.lowerBound) belong to no tensor")
+          reason: range.lowerBound < end
+            ? "\(quoted(names.first ?? "")) overlaps another tensor at byte \(range.lowerBound)"
+            : "bytes \(end) to \(range.lowerBound) belong to no tensor")
       }
-      end = entry.range.upperBound
+      end = range.upperBound
     }
     guard end == size else {
       throw FileError.malformed(path: path, reason: "bytes \(end) to \(size) belong to no tensor")
     }
-    return entries
   }
 }

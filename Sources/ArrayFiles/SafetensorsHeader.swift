@@ -5,23 +5,16 @@ import Tensors
 struct SafetensorsHeader {
   static let metadataKey = "__metadata__"
 
-  struct Entry {
-    var dtype: String
-    var shape: [Int]
-    /// Where its bytes begin and end, after the header.
-    var offsets: [Int]
-  }
-
-  var entries: [String: Entry] = [:]
+  var entries: [String: SafetensorsFile.Entry] = [:]
   var metadata: [String: String] = [:]
 
   private typealias Fault = HeaderScanner.Fault
 
   init() {}
 
-  /// - Throws: `HeaderScanner.Fault` unless the text is such an object. The numbers in it are taken as they are.
+  /// - Throws: `HeaderScanner.Fault` unless the text is such an object. Whether ranges and shapes fit is not looked at.
   init(parsing text: [UInt8]) throws {
-    var scanner = HeaderScanner(text)
+    var scanner = HeaderScanner(text, .json)
     var hasMetadata = false
     try scanner.list("{", "}") { scanner in
       let name = try scanner.string()
@@ -29,11 +22,7 @@ struct SafetensorsHeader {
       if name == Self.metadataKey {
         guard !hasMetadata else { throw Fault(reason: "\(quoted(name)) stands twice") }
         hasMetadata = true
-        try scanner.list("{", "}") { scanner in
-          let key = try scanner.string()
-          try scanner.expect(":")
-          metadata[key] = try scanner.string()
-        }
+        metadata = try Self.texts(&scanner)
       } else {
         guard entries[name] == nil else { throw Fault(reason: "\(quoted(name)) stands twice") }
         entries[name] = try Self.entry(&scanner, name)
@@ -42,7 +31,19 @@ struct SafetensorsHeader {
     try scanner.expectEnd()
   }
 
-  private static func entry(_ scanner: inout HeaderScanner, _ name: String) throws -> Entry {
+  private static func texts(_ scanner: inout HeaderScanner) throws -> [String: String] {
+    var texts: [String: String] = [:]
+    try scanner.list("{", "}") { scanner in
+      let key = try scanner.string()
+      try scanner.expect(":")
+      guard texts.updateValue(try scanner.string(), forKey: key) == nil else {
+        throw Fault(reason: "\(quoted(key)) stands twice")
+      }
+    }
+    return texts
+  }
+
+  private static func entry(_ scanner: inout HeaderScanner, _ name: String) throws -> SafetensorsFile.Entry {
     var dtype: String?
     var shape: [Int]?
     var offsets: [Int]?
@@ -60,7 +61,10 @@ struct SafetensorsHeader {
     guard let dtype, let shape, let offsets, offsets.count == 2 else {
       throw Fault(reason: "\(quoted(name)): 'dtype', 'shape' and two 'data_offsets' are needed")
     }
-    return Entry(dtype: dtype, shape: shape, offsets: offsets)
+    guard offsets[0] >= 0, offsets[0] <= offsets[1] else {
+      throw Fault(reason: "\(quoted(name)) lies at bytes \(offsets[0]) to \(offsets[1])")
+    }
+    return SafetensorsFile.Entry(dtype: dtype, shape: Shape(shape), range: offsets[0]..<offsets[1])
   }
 
   private static func integers(_ scanner: inout HeaderScanner, limit: Int) throws -> [Int] {
@@ -78,16 +82,24 @@ extension SafetensorsHeader: Encodable {
     init?(intValue: Int) { nil }
   }
 
+  private struct Entry: Encodable {
+    let dtype: String
+    let shape: [Int]
+    let offsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case offsets = "data_offsets"
+    }
+  }
+
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
     if !metadata.isEmpty { try container.encode(metadata, forKey: Key(stringValue: Self.metadataKey)) }
-    for (name, entry) in entries { try container.encode(entry, forKey: Key(stringValue: name)) }
-  }
-}
-
-extension SafetensorsHeader.Entry: Encodable {
-  enum CodingKeys: String, CodingKey {
-    case dtype, shape
-    case offsets = "data_offsets"
+    for (name, entry) in entries {
+      let range = [entry.range.lowerBound, entry.range.upperBound]
+      try container.encode(
+        Entry(dtype: entry.dtype, shape: entry.shape.dimensions, offsets: range), forKey: Key(stringValue: name))
+    }
   }
 }

@@ -10,11 +10,11 @@ static shim_image *made(int failed, VipsImage *image) { return failed ? NULL : (
 static void ignore(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data) {}
 
 bool shim_start(void) {
+  // What goes wrong is returned as an error; libvips would print it as well.
+  g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING, ignore, NULL);
   if (vips_init("instnorm") != 0) return false;
   // Results of earlier calls would be found by file name, even when the file has changed since.
   vips_cache_set_max(0);
-  // What goes wrong is returned as an error; libvips would print it as well.
-  g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING, ignore, NULL);
   return true;
 }
 
@@ -144,8 +144,9 @@ void *shim_image_encode(shim_image *image, const char *suffix, size_t *byte_coun
     VipsBlob *blob = NULL;
     g_object_get(target, "blob", &blob, NULL);
     const void *data = vips_blob_get(blob, byte_count);
-    bytes = g_malloc(*byte_count);
-    memcpy(bytes, data, *byte_count);
+    bytes = g_try_malloc(*byte_count);
+    if (bytes) memcpy(bytes, data, *byte_count);
+    else vips_error("instnorm", "out of memory");
     vips_area_unref(VIPS_AREA(blob));
   }
   g_object_unref(target);

@@ -4,10 +4,12 @@ import Foundation
 import Tensors
 
 /// A picture as tensors: what a file of any format that libvips reads shows, upright and in sRGB.
+///
+/// The first use starts libvips, turns off its cache of results and its log of warnings, for the whole process.
 public struct Picture: Sendable {
-  /// (1, C, H, W), float32, 0...1; C is 3 for red, green, blue and 1 for grey.
+  /// (1, C, H, W); C is 3 for red, green, blue and 1 for grey. Float32 and in 0...1 when it was read from a file.
   public let colors: Tensor
-  /// (1, 1, H, W), float32, 0 for transparent to 1 for opaque; nil for a picture without transparency.
+  /// (1, 1, H, W), 0 for transparent to 1 for opaque; nil for a picture without transparency.
   public let alpha: Tensor?
   /// Whether it came in more than 8 bits a value, and is written so where the format has them.
   public let is16Bit: Bool
@@ -48,14 +50,13 @@ public struct Picture: Sendable {
     var image = try file.applying(shim_image_upright)
     // Everything but 8 bits goes through 16, so that nothing is lost on the way.
     let wide = shim_image_values(image.handle) != shim_values_8_bit
-    if shim_image_has_profile(image.handle) && !shim_image_is_grey(image.handle) {
+    let isGrey = shim_image_is_grey(image.handle)
+    if shim_image_has_profile(image.handle) {
       // A profile that is damaged, or made for something else than these pixels, is as good as none.
       if let converted = try? image.applying({ shim_image_from_profile($0, wide ? 16 : 8) }) { image = converted }
     }
-    if !shim_image_is_plain(image.handle) {
-      image = try image.applying {
-        shim_image_is_grey($0) ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide)
-      }
+    if isGrey != shim_image_is_grey(image.handle) || !shim_image_is_plain(image.handle) {
+      image = try image.applying { isGrey ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide) }
     }
     let values = shim_image_values(image.handle)
     guard values != shim_values_other else {
@@ -96,30 +97,50 @@ public struct Picture: Sendable {
     is16Bit = wide
   }
 
-  /// Whether pictures can be written to files that are named so.
+  /// What there is to know of a format that pictures are written in.
+  private struct Format {
+    var hasAlpha = false
+    var has16Bit = false
+    /// libvips' options, in its own form.
+    var options = ""
+  }
+
+  // The default quality of JPEG and WebP, 75, is made for the web; these pictures are results.
+  private static let formats: [String: Format] = [
+    "png": Format(hasAlpha: true, has16Bit: true), "tif": Format(hasAlpha: true, has16Bit: true),
+    "tiff": Format(hasAlpha: true, has16Bit: true), "webp": Format(hasAlpha: true, options: "[Q=92]"),
+    "gif": Format(hasAlpha: true), "avif": Format(hasAlpha: true), "heic": Format(hasAlpha: true),
+    "jxl": Format(hasAlpha: true), "jp2": Format(hasAlpha: true),
+    "jpg": Format(options: "[Q=92]"), "jpeg": Format(options: "[Q=92]"), "jpe": Format(options: "[Q=92]"),
+    "ppm": Format(has16Bit: true), "pnm": Format(has16Bit: true), "bmp": Format(),
+  ]
+
+  private static func format(of path: String) -> (suffix: String, Format)? {
+    let name = (path as NSString).pathExtension.lowercased()
+    guard let format = formats[name], VipsImage.canWrite(suffix: "." + name) else { return nil }
+    return ("." + name, format)
+  }
+
+  /// Whether pictures can be written to files that are named so: PNG, JPEG, TIFF, WebP, GIF, BMP, PPM, and what else of
+  /// AVIF, HEIC, JPEG 2000 and JPEG XL the libvips here has.
   public static func canWrite(to path: String) -> Bool {
-    let suffix = suffix(of: path)
-    // libvips would read what stands in brackets as options.
-    return suffix.count > 1 && !suffix.contains("[") && VipsImage.canWrite(suffix: suffix)
+    format(of: path) != nil
   }
 
   /// Writes the picture in the format that the file's name ends in. Values outside 0...1 are clipped, NaN becomes
-  /// 0. Formats without transparency (JPEG) show it on white. An existing file is replaced only when all is written.
+  /// 0. Formats without transparency (JPEG, PPM, BMP) show it on white. An existing file is replaced only when all is
+  /// written.
   ///
   /// - Throws: `FileError.notWritten(path:reason:)`.
   public func write(to path: String) throws {
-    let suffix = Self.suffix(of: path)
-    guard Self.canWrite(to: path) else {
-      throw FileError.notWritten(path: path, reason: "no picture format ends in '\(suffix)'")
+    guard let (suffix, format) = Self.format(of: path) else {
+      throw FileError.notWritten(path: path, reason: "its name does not end as that of a picture that can be written")
     }
-    let isJPEG = [".jpg", ".jpeg", ".jpe", ".jfif"].contains(suffix)
-    let wide = is16Bit && [".png", ".tif", ".tiff", ".ppm", ".pgm"].contains(suffix)
+    let wide = is16Bit && format.has16Bit
     do {
       var image = try encoded(wide: wide)
-      if isJPEG, alpha != nil { image = try image.applying { shim_image_flatten($0, wide) } }
-      // The default quality of 75 is made for the web; these pictures are results.
-      let options = isJPEG || suffix == ".webp" ? "[Q=92]" : ""
-      try image.withEncoded(as: suffix + options) { try AtomicFile.write($0, to: path) }
+      if alpha != nil, !format.hasAlpha { image = try image.applying { shim_image_flatten($0, wide) } }
+      try image.withEncoded(as: suffix + format.options) { try AtomicFile.write($0, to: path) }
     } catch let error as VipsError {
       throw FileError.notWritten(path: path, reason: error.message)
     }
@@ -147,9 +168,5 @@ public struct Picture: Sendable {
       }
     }
     return wide ? try image(pixels(UInt16.self)) : try image(pixels(UInt8.self))
-  }
-
-  private static func suffix(of path: String) -> String {
-    "." + (path as NSString).pathExtension.lowercased()
   }
 }

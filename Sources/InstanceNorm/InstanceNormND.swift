@@ -37,20 +37,13 @@ public class InstanceNormND: Module {
   /// The sums over each plane that ``updateGrad(_:)`` took, for ``accGradParams(_:scale:momentum:)`` after it.
   private var kept: (sums: Tensor, origin: Origin)?
 
-  /// Which tensor something was computed from, without holding on to its memory.
+  /// The tensor that something was computed from. It is held on to, so that a write to it makes a copy and this stays
+  /// what it was.
   private struct Origin {
-    private weak var storage: Storage?
-    private let shape: Shape
-    private let layout: Layout
+    let tensor: Tensor
 
-    init(_ tensor: Tensor) {
-      storage = tensor.storage
-      shape = tensor.shape
-      layout = tensor.layout
-    }
-
-    func isOf(_ tensor: Tensor) -> Bool {
-      storage === tensor.storage && shape == tensor.shape && layout == tensor.layout
+    func isSame(as other: Tensor) -> Bool {
+      tensor.storage === other.storage && tensor.shape == other.shape && tensor.layout == other.layout
     }
   }
 
@@ -115,7 +108,7 @@ public class InstanceNormND: Module {
       data, scale: scale, bias: bias, epsilon: epsilon, into: &output, mean: &mean, invStd: &invStd)
     saveMean = mean
     saveInvVar = invStd
-    statisticsOrigin = Origin(data)
+    statisticsOrigin = Origin(tensor: data)
     return output
   }
 
@@ -126,7 +119,7 @@ public class InstanceNormND: Module {
     var sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
     try call.input.storage.backend.instanceNormGradient(
       call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, sums: &sums, into: &result)
-    if train && affine { kept = (sums, Origin(grad)) }
+    if train && affine { kept = (sums, Origin(tensor: grad)) }
     return result
   }
 
@@ -135,7 +128,7 @@ public class InstanceNormND: Module {
     guard let scale, let bias else { return }
     let backend = call.input.storage.backend
     var sums: Tensor
-    if let kept, kept.origin.isOf(grad) {
+    if let kept, kept.origin.isSame(as: grad) {
       sums = kept.sums
     } else {
       sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
@@ -143,8 +136,8 @@ public class InstanceNormND: Module {
     }
     kept = nil
     try bias.grad.makeUnique()
-    try backend.accumulate(factor, sums, row: 0, momentum, &bias.grad)
     try scale.grad.makeUnique()
+    try backend.accumulate(factor, sums, row: 0, momentum, &bias.grad)
     try backend.accumulate(factor, sums, row: 1, momentum, &scale.grad)
   }
 
@@ -174,7 +167,7 @@ public class InstanceNormND: Module {
   }
 
   private func lastCall(_ grad: Tensor) throws -> Call {
-    guard let inData, let saveMean, let saveInvVar, statisticsOrigin?.isOf(inData) == true else {
+    guard let inData, let saveMean, let saveInvVar, statisticsOrigin?.isSame(as: inData) == true else {
       throw ModuleError.backwardBeforeForward(module: className)
     }
     _ = try parameter(bias, for: inData)

@@ -56,16 +56,15 @@ open class Optimizer {
   /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` or `DeviceError` when the
   ///   variables are no longer of the shape and type, or where, they were then.
   public func update() throws {
-    guard let slots else { throw OptimizerError.notSetUp }
+    guard var slots else { throw OptimizerError.notSetUp }
     try Self.check("learnRate", learnRate, "a finite number, 0 or more") { $0 >= 0 && $0.isFinite }
     // All of them before any changes, so that a step is taken whole or not at all.
     for (variable, state) in slots { try check(variable, state) }
+    // Taken out while it changes: a second reference would make every step a copy.
+    self.slots = []
+    defer { self.slots = slots }
     for index in slots.indices {
-      // Taken out while it changes: two references would make every step a copy.
-      var state = slots[index].state
-      self.slots?[index].state = []
-      defer { self.slots?[index].state = state }
-      try step(slots[index].variable, state: &state, number: stepCount + 1)
+      try step(slots[index].variable, state: &slots[index].state, number: stepCount + 1)
     }
     stepCount += 1
   }

@@ -8,7 +8,7 @@ import Foundation
 ///
 /// Blocks are aligned to 64 bytes. Sizes are rounded up to classes an eighth of a power of two apart, so
 /// that similar sizes share blocks at the price of at most 12.5 % of the memory.
-public final class MemoryPool: @unchecked Sendable {
+public final class MemoryPool: Sendable {
   /// The pool that CPU tensors live in.
   public static let shared = MemoryPool(limit: physicalMemory / 8)
 
@@ -39,33 +39,31 @@ public final class MemoryPool: @unchecked Sendable {
     }
   }
 
-  // Not a Mutex, whose locking ThreadSanitizer does not see on Linux.
-  private let lock = NSLock()
-  private var state: State
+  private let state: Locked<State>
 
   /// - Parameter limit: how many bytes are kept, at most, for tensors to come.
   public init(limit: Int) {
-    state = State(limit: max(limit, 0))
+    state = Locked(State(limit: max(limit, 0)))
   }
 
   deinit { trim() }
 
   /// How many bytes are kept, at most, for tensors to come; an eighth of the machine's memory for ``shared``.
   public var limit: Int {
-    get { lock.withLock { state.limit } }
+    get { state.withLock { $0.limit } }
     set {
-      lock.withLock {
-        state.limit = max(newValue, 0)
-        if state.statistics.bytesCached > state.limit { state.releaseCached() }
+      state.withLock {
+        $0.limit = max(newValue, 0)
+        if $0.statistics.bytesCached > $0.limit { $0.releaseCached() }
       }
     }
   }
 
-  public var statistics: Statistics { lock.withLock { state.statistics } }
+  public var statistics: Statistics { state.withLock { $0.statistics } }
 
   /// Gives everything that no tensor uses back to the system.
   public func trim() {
-    lock.withLock { state.releaseCached() }
+    state.withLock { $0.releaseCached() }
   }
 
   /// Memory for `byteCount` bytes, not initialised. Give it back with ``deallocate(_:byteCount:)`` and the same
@@ -74,7 +72,7 @@ public final class MemoryPool: @unchecked Sendable {
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``, after the cached blocks were given back in vain.
   public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
     guard let size = Self.sizeClass(byteCount) else { throw TensorError.outOfMemory(byteCount: byteCount) }
-    let address: UInt? = lock.withLock {
+    let address: UInt? = state.withLock { state in
       var address = state.cached[size]?.popLast()
       if address != nil {
         state.statistics.bytesCached -= size
@@ -98,7 +96,7 @@ public final class MemoryPool: @unchecked Sendable {
   /// Takes back what ``allocate(byteCount:)`` gave for the same `byteCount`.
   public func deallocate(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
     guard let size = Self.sizeClass(byteCount) else { return }
-    lock.withLock {
+    state.withLock { state in
       state.statistics.bytesInUse -= size
       guard size <= state.limit else {
         free(pointer)
@@ -126,7 +124,11 @@ public final class MemoryPool: @unchecked Sendable {
     return pointer.map { UInt(bitPattern: $0) }
   }
 
+  /// The memory of this machine or, where that is less, of the container.
   package static var physicalMemory: Int {
-    sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    let machine = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    let group = try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8)
+    let limit = group.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    return min(machine, limit ?? machine)
   }
 }

@@ -66,7 +66,7 @@ private struct Printer {
         let closing = place == items.count - 1 ? shape.rank : 0
         let limit = Self.columns - max(closing, 1)
         if !line.isEmpty, indent.count + line.count + item.count > limit {
-          text += (text.isEmpty ? "" : indent) + line.trimmingSuffix() + "\n"
+          text += (text.isEmpty ? "" : indent) + line.trimmingTrailingSpaces() + "\n"
           line = ""
         }
         line += item + (place == items.count - 1 ? "" : " ")
@@ -193,7 +193,7 @@ extension String {
     self + String(repeating: character, count: max(0, width - count))
   }
 
-  fileprivate func trimmingSuffix() -> String {
+  fileprivate func trimmingTrailingSpaces() -> String {
     var text = self
     while text.last == " " { text.removeLast() }
     return text

@@ -15,7 +15,7 @@ public struct Tensor: Sendable {
   public let layout: Layout
   /// How many values there are.
   public let count: Int
-  /// The memory. Backends read it; everyone else has ``withUnsafeBuffer(of:_:)``.
+  /// The memory, for backends; everyone else has ``withUnsafeBuffer(of:_:)``.
   public private(set) var storage: Storage
 
   /// Where the tensor is.

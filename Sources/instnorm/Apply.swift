@@ -74,7 +74,7 @@ struct Apply: ParsableCommand {
     do {
       y = try norm(source.tensor.to(device)).toHost()
     } catch let error as TensorError {
-      throw FileError.unsupported(path: input, reason: "\(error)")
+      throw FileError.unreadable(path: input, reason: "\(error)")
     }
     if isArrayFile(output) || hasParameters {
       try source.write(y, to: output)
@@ -103,23 +103,20 @@ struct Apply: ParsableCommand {
   private func layer(for source: inout Source) throws -> InstanceNormND {
     let saved = try weights.map(layerSaved)
     if let saved { try source.expandGrey(to: saved.maps) }
-    return source.tensor.shape.rank == 5
-      ? try InstanceNorm3D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: saved?.name)
-      : try InstanceNorm2D(numOfMaps: source.maps, epsilon: epsilon, affine: !noAffine, name: saved?.name)
+    return try source.layer(epsilon: epsilon, affine: !noAffine, name: saved?.name)
   }
 
   /// The name, if it has one, and the number of maps of the one layer in a file of weights.
   private func layerSaved(in path: String) throws -> (name: String?, maps: Int) {
     let file = try SafetensorsFile(contentsOf: path)
-    let scales = file.names.map { $0.split(separator: ".") }.filter { $0.last == "weight" || $0.last == "scale" }
-    let names = Set(scales.map { $0.dropLast().joined(separator: ".") })
+    let scales = file.names.filter { name in ["weight", "scale"].contains { name == $0 || name.hasSuffix("." + $0) } }
+    let names = Set(scales.map { scale in scale.lastIndex(of: ".").map { String(scale[..<$0]) } })
     guard names.count <= 1 else {
+      let some = names.map { $0 ?? "one without a name" }.sorted().prefix(5).joined(separator: ", ")
       throw FileError.unsupported(
-        path: path, reason: "expected the weights of one layer, got those of \(names.sorted().joined(separator: ", "))")
+        path: path,
+        reason: "expected the weights of one layer, got \(names.count): \(some)\(names.count > 5 ? "..." : "")")
     }
-    return (
-      name: names.first.flatMap { $0.isEmpty ? nil : $0 },
-      maps: scales.first.flatMap { file.entries[$0.joined(separator: ".")]?.shape.first } ?? 0
-    )
+    return (name: names.first ?? nil, maps: scales.first.flatMap { file.entries[$0]?.shape.first } ?? 0)
   }
 }

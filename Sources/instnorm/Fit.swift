@@ -61,8 +61,7 @@ struct Fit: ParsableCommand {
     let dtype = source.tensor.dtype.parameterDType
     let (x, goalValues) = (try source.tensor.to(dtype).to(.default), try goal.tensor.to(dtype).to(.default))
 
-    let norm =
-      x.shape.rank == 5 ? try InstanceNorm3D(numOfMaps: source.maps) : try InstanceNorm2D(numOfMaps: source.maps)
+    let norm = try source.layer()
     try norm.calcMode(dtype)
     norm.scale?.data = try .randomNormal([source.maps], mean: 1, deviation: 0.02, seed: seed, dtype: dtype)
     norm.bias?.data = try .randomNormal([source.maps], mean: 0, deviation: 0.02, seed: seed &+ 1, dtype: dtype)

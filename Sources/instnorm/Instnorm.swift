@@ -47,13 +47,21 @@ struct Instnorm: ParsableCommand {
   /// Makes signals that end the process remove a file that is half written, and one too large an error of its write.
   private static func leaveNothingBehind() -> [any DispatchSourceSignal] {
     signal(SIGXFSZ, SIG_IGN)
-    return [SIGINT, SIGTERM, SIGHUP].map { number in
-      signal(number, SIG_IGN)
+    return [SIGINT, SIGTERM, SIGHUP].compactMap { number in
+      // One that is ignored already is meant to be: under nohup, in the background of a script.
+      let previous = signal(number, SIG_IGN)
+      if unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
-        AtomicFile.abandonAll()
-        signal(number, SIG_DFL)
-        kill(getpid(), number)
+        AtomicFile.abandonAll {
+          // As if it had not been caught; also where whoever started the process has it blocked.
+          signal(number, SIG_DFL)
+          kill(getpid(), number)
+          var signals = sigset_t()
+          sigemptyset(&signals)
+          sigaddset(&signals, number)
+          pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        }
       }
       source.resume()
       return source

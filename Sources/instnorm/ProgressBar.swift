@@ -1,7 +1,7 @@
 import Foundation
 
-/// A bar on standard error that fills as work is done; nothing at all where standard error or standard output is
-/// not a terminal.
+/// A bar on standard error that fills as work is done; nothing at all where standard error or standard output is not a
+/// terminal.
 struct ProgressBar {
   private let total: Int
   private let isShown = isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
@@ -16,27 +16,27 @@ struct ProgressBar {
   mutating func show(_ done: Int, _ note: String) {
     guard isShown, done == total || lastShown.timeIntervalSinceNow < -0.05 else { return }
     lastShown = Date()
-    let cells = 30
+    let text = "\(done)/\(total)  \(note)"
+    // A line that wraps cannot be drawn over.
+    let cells = min(30, Self.columns - text.count - 5)
     let filled = cells * done / total
-    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: cells - filled)
-    let line = "[\(bar)] \(done)/\(total)  \(note)"
+    let line =
+      cells > 3
+      ? "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: cells - filled) + "] " + text
+      : String(text.prefix(Self.columns - 1))
     // What a longer line left behind is written over.
-    write("\r" + line + String(repeating: " ", count: max(0, width - line.count)))
+    tell("\r" + line + String(repeating: " ", count: max(0, width - line.count)))
     width = line.count
   }
 
   /// Leaves the last bar standing and goes to the next line.
   mutating func finish() {
-    if isShown, width > 0 { write("\n") }
+    if width > 0 { tell("\n") }
     width = 0
   }
 
-  private func write(_ text: String) {
-    tell(text)
+  private static var columns: Int {
+    var size = winsize()
+    return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
   }
-}
-
-/// A number in six digits.
-func short(_ value: Double) -> String {
-  value.isNaN ? "nan" : String(format: "%.6g", value)
 }

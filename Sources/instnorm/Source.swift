@@ -39,6 +39,13 @@ struct Source {
 
   var maps: Int { tensor.shape[1] }
 
+  /// A layer for these planes, with scale 1 and bias 0.
+  func layer(epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws -> InstanceNormND {
+    tensor.shape.rank == 5
+      ? try InstanceNorm3D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
+      : try InstanceNorm2D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
+  }
+
   /// Makes a grey picture three equal maps where it is to be used with something of three.
   mutating func expandGrey(to wanted: Int) throws {
     guard picture != nil, maps == 1, wanted == 3 else { return }

@@ -69,11 +69,3 @@ struct Stats: ParsableCommand {
     }
   }
 }
-
-/// Columns as wide as their widest cell, numbers to the right.
-func table(_ rows: [[String]]) -> String {
-  let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-  return rows.map { row in
-    zip(row, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ")
-  }.joined(separator: "\n")
-}

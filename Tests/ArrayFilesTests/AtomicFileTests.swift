@@ -40,7 +40,7 @@ import Testing
         try AtomicFile.write(to: folder.file("a")) { append in
           try Array("half".utf8).withUnsafeBytes { try append($0) }
           #expect(folder.contents.count == 1)
-          AtomicFile.abandonAll()
+          AtomicFile.abandonAll {}
           #expect(folder.contents == [])
         }
       }
@@ -108,6 +108,30 @@ import Testing
     stat("/dev/null", &status)
     #expect(status.st_mode & S_IFMT == S_IFCHR)
     #expect(throws: FileError.self) { try append("x", to: "/dev/full") }
+  }
+
+  @Test func `pipes are written to by any of their names`() throws {
+    let pipe = Pipe()
+    let name = "/dev/fd/\(pipe.fileHandleForWriting.fileDescriptor)"
+    symlink(name, folder.file("link"))
+    try append("one", to: name)
+    try append("two", to: folder.file("link"))
+    try pipe.fileHandleForWriting.close()
+    #expect(Array(pipe.fileHandleForReading.readDataToEndOfFile()) == Array("onetwo".utf8))
+    #expect(folder.contents == ["link"])
+  }
+
+  @Test func `what replaces a private file is private from the start`() throws {
+    let path = folder.file("a")
+    try append("old", to: path)
+    chmod(path, 0o600)
+    try AtomicFile.write(to: path) { append in
+      for name in folder.contents {
+        var status = stat()
+        stat(folder.file(name), &status)
+        #expect(status.st_mode & 0o077 == 0)
+      }
+    }
   }
 
   @Test func `folders, and places that are not there, throw`() throws {

@@ -58,6 +58,22 @@ import Testing
     }
   }
 
+  @Test func `a large header of small tensors takes little more memory than it has bytes`() async {
+    await #expect(processExitsWith: .success) {
+      let folder = TemporaryFolder()
+      let entries = (0..<60_000).map {
+        #""t\#($0)":{"dtype":"F32","shape":[1],"data_offsets":[\#(4 * $0),\#(4 * $0 + 4)]}"#
+      }
+      let header = Array("{\(entries.joined(separator: ","))}".utf8)
+      let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
+      try write(length + header + Array(repeating: 0, count: 240_000), to: folder.file("many.safetensors"))
+      forgetPeak()
+      let resident = memory("VmRSS")
+      #expect(try SafetensorsFile(contentsOf: folder.file("many.safetensors")).entries.count == 60_000)
+      #expect(memory("VmHWM") - resident < 8 * header.count + 16 << 20)
+    }
+  }
+
   @Test func `every truncation of a file is refused`() throws {
     let folder = TemporaryFolder()
     for (name, read) in [

@@ -79,7 +79,9 @@ import Testing
       let path = try file(header, values: values)
       let error = #expect(throws: FileError.self, sourceLocation: sourceLocation) { try NPY.read(from: path) }
       let text = error.map { "\($0)" } ?? ""
-      #expect(text.hasPrefix(path) && text.contains(words), "\(text)", sourceLocation: sourceLocation)
+      #expect(
+        text.hasPrefix(path) && text.contains(words) && text.utf8.count < 1000, "\(text)",
+        sourceLocation: sourceLocation)
     }
     let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }"
     #expect(throws: Never.self) { try NPY.read(from: file(good, values: 16)) }
@@ -98,11 +100,12 @@ import Testing
     try expectFault("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (4,), }", "twice")
     try expectFault("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), 'more': 1}", "unknown key")
     try expectFault(good + "x", "there is more")
-    try expectFault("{'descr': '<f4", "does not end")
+    try expectFault("{'descr': '<f4", "control character")
     try expectFault("", "expected '{'")
     let ones = String(repeating: "1,", count: 65)
     try expectFault("{'descr': '<f4', 'fortran_order': False, 'shape': (\(ones)), }", "more than 64")
-    try expectFault("{'\u{1B}[31m\(String(repeating: "k", count: 500))': 1}", "unknown key '?[31mkkk")
+    try expectFault("{'\u{202E}\(String(repeating: "k\u{301}", count: 10_000))': 1}", "unknown key '?")
+    try expectFault("{'\u{1B}': 1}", "control character")
   }
 
   @Test func `files that are something else throw, and say what they are`() throws {

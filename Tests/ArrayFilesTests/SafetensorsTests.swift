@@ -100,6 +100,13 @@ import Testing
     try expectFault("{\(entry("a", "[\(String(repeating: "1,", count: 65))1]", "[0,4]"))}", "more than 64 items")
     try expectFault(#"{"\q":3}"#, "unknown escape")
     try expectFault(#"{"\u{1B}":3}"#, "hexadecimal")
+    try expectFault("{\"\u{1B}\":3}", "control character")
+    try expectFault(#"{"__metadata__":{"k":"1","k":"2"}}"#, "'k' stands twice")
+    // What Python takes and JSON does not.
+    try expectFault("{'a':{}}", "expected a string")
+    try expectFault("{\(entry("a", "[2]", "[0,8]")),}", "expected a string")
+    try expectFault("{\(entry("a", "[2,]", "[0,8]"))}", "expected a whole number")
+    try expectFault("{\(entry("a", "[02]", "[0,8]"))}", "begins with 0")
     try expectFault(#"{"\ud800":3}"#, "unknown escape")
     try expectFault(#"{"a":3}"#, "malformed")
     try expectFault(#"{"__metadata__":{"a":3}}"#, "malformed")

@@ -176,7 +176,6 @@ def array_files():
     from numpy.lib import format
 
     array = (np.arange(2 * 3 * 4 * 5) * 0.25 - 7).reshape(2, 3, 4, 5)
-    np.save(folder / "array_f8.npy", array)
     for order, mark in (("<", "le"), (">", "be")):
         for width in (2, 4, 8):
             for layout in ("C", "F"):

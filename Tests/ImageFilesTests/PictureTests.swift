@@ -51,9 +51,11 @@ import Testing
     #expect(try bits(#require(again.alpha)) == bits(#require(picture.alpha)))
   }
 
-  @Test func `where a format has no transparency, it shows white`() throws {
+  @Test(arguments: ["t.jpg", "t.ppm", "t.bmp"]) func `where a format has no transparency, it shows white`(name: String)
+    throws
+  {
     let picture = try Picture(colors: .zeros([1, 3, 16, 16]), alpha: .zeros([1, 1, 16, 16]))
-    let again = try read(picture, as: "t.jpg")
+    let again = try read(picture, as: name)
     #expect(again.alpha.map(\.count) == nil)
     #expect(try again.colors.doubles.allSatisfy { $0 > 0.98 })
   }
@@ -170,7 +172,7 @@ import Testing
 
   @Test func `what cannot be written throws and leaves the old file`() throws {
     let picture = try Picture(colors: eightBit([1, 3, 4, 4], seed: 8))
-    for name in ["x.xyz", "x", "x.", ".png/", "missing/x.png", "x.png[Q=3]"] {
+    for name in ["x.xyz", "x", "x.", ".png/", "missing/x.png", "x.png[Q=3]", "x.v", "x.csv", "x.mat", "x.dz"] {
       #expect(throws: FileError.self, "\(name)") { try picture.write(to: folder.file(name)) }
     }
     #expect(!Picture.canWrite(to: "x.xyz") && !Picture.canWrite(to: "x") && Picture.canWrite(to: "x.PNG"))

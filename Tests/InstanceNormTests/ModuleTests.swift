@@ -153,6 +153,16 @@ import Testing
     #expect(try #require(norm.scale).grad.doubles == expected)
   }
 
+  @Test func `a gradient that was written to since counts as another`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    try norm(Tensor.randomNormal([1, 2, 8, 8], seed: 1))
+    var dy = try Tensor.randomNormal([1, 2, 8, 8], seed: 2)
+    try norm.backward(dy, updParamGrads: false)
+    try dy.fill(with: 1)
+    try norm.backward(dy, updGrad: false)
+    #expect(try #require(norm.bias).grad.doubles == [64, 64])
+  }
+
   @Test func `updateParams descends`() throws {
     let norm = try InstanceNorm2D(numOfMaps: 2)
     norm.scale?.grad = try Tensor([1, -2] as [Float])

@@ -84,6 +84,23 @@ import Testing
     #expect(throws: Never.self) { try adam.update() }
   }
 
+  @Test func `steps change their state in place`() throws {
+    final class Watcher: Optimizer {
+      var addresses: [UnsafeMutableRawPointer] = []
+      override var stateTensorCount: Int { 1 }
+      override func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {
+        let before = state[0].storage.address
+        try state[0].combine(1, variable.grad)
+        #expect(state[0].storage.address == before)
+        addresses.append(before)
+      }
+    }
+    let watcher = try Watcher(learnRate: 1)
+    try watcher.setup(on: InstanceNorm2D(numOfMaps: 2))
+    for _ in 0..<3 { try watcher.update() }
+    #expect(watcher.addresses.count == 6 && Set(watcher.addresses).count == 2)
+  }
+
   @Test func `a step that cannot be taken whole is not taken`() throws {
     let norm = try InstanceNorm2D(numOfMaps: 2)
     let sgd = try SGD(learnRate: 1)

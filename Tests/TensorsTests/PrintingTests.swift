@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct PrintingTests {
-  @Test(arguments: 0..<22) func `text is NumPy's`(number: Int) throws {
+  @Test(arguments: 0..<23) func `text is NumPy's`(number: Int) throws {
     let name = String(format: "print_%02d", number)
     let tensor = try NPY.read(from: golden("\(name).npy"))
     let expected = try String(contentsOfFile: golden("\(name).txt"), encoding: .utf8)

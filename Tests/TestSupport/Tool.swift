@@ -6,18 +6,24 @@ public struct Tool {
   public let output: String
   public let errors: String
 
-  /// - Parameters:
-  ///   - arguments: the program's; with `shell`, one text that a shell reads, with `limit` before it.
-  ///   - program: one that was built with the tests, which lies beside them.
-  public init(
-    _ arguments: [String] = [], program: String = "instnorm", shell: Bool = false, limit: String = "",
-    in folder: String? = nil
-  ) throws {
+  /// Where a program is that was built with the tests: beside them.
+  public static func path(_ program: String) -> String {
+    URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path + "/" + program
+  }
+
+  public init(_ arguments: [String] = [], program: String = "instnorm", in folder: String? = nil) throws {
+    try self.init(executable: Self.path(program), arguments, folder)
+  }
+
+  /// What a shell does with a script.
+  public init(shell script: String, in folder: String? = nil) throws {
+    try self.init(executable: "/bin/sh", ["-c", script], folder)
+  }
+
+  private init(executable: String, _ arguments: [String], _ folder: String?) throws {
     let process = Process()
-    let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    let executable = tests.deletingLastPathComponent().appendingPathComponent(program)
-    process.executableURL = shell ? URL(fileURLWithPath: "/bin/sh") : executable
-    process.arguments = shell ? ["-c", "\(limit) '\(executable.path)' \(arguments.joined(separator: " "))"] : arguments
+    process.executableURL = URL(fileURLWithPath: executable)
+    process.arguments = arguments
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     let (outputPipe, errorPipe) = (Pipe(), Pipe())
     process.standardInput = FileHandle.nullDevice

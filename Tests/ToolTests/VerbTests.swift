@@ -203,19 +203,14 @@ import Testing
     _ = try picture("in.png", seed: 1)
     // run() expects nothing on standard error.
     #expect(try !run("fit", "in.png", "in.png", "-o", "w.safetensors").contains("\r"))
-    let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/script")
-    process.arguments = ["-qec", "\(tests)/instnorm fit in.png in.png -o w.safetensors --steps 20", "/dev/null"]
-    process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let shown = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    #expect(shown.contains("20/20  loss "), "\(shown)")
+    let fit = "'\(Tool.path("instnorm"))' fit in.png in.png -o w.safetensors --steps 20"
+    for columns in [100, 40, 12] {
+      let shell = try Tool(shell: "script -qec \"stty columns \(columns); \(fit)\" /dev/null", in: folder.path)
+      #expect(shell.status == 0)
+      #expect(shell.output.contains("20/20" + (columns > 20 ? "  loss " : "")), "\(shell.output)")
+      let lines = shell.output.split { $0 == "\r" || $0.isNewline }
+      #expect(lines.filter { $0.contains("/20") }.allSatisfy { $0.count < columns }, "\(lines)")
+    }
   }
 
   // MARK: stats, devices, help

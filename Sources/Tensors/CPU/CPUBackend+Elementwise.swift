@@ -93,8 +93,7 @@ extension CPUBackend {
       }
       return
     }
-    // The planes that alternate in one of the two alternate in NHWC; the other one's are read or written plane by
-    // plane.
+    // One of the two is NHWC, whose bands are taken apart in scratch memory; the other one's planes are contiguous.
     let (interleaved, planar) = source.layout == .nhwc ? (source, destination) : (destination, source)
     guard source.count > 0 else { return }
     let bands = Bands(interleaved)

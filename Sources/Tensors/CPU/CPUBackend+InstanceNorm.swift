@@ -271,8 +271,9 @@ private func largestMagnitude(
     source.load(start, count, into: block)
     let values = block + run * blockPitch
     for i in 0..<count {
-      // NaN is larger than any number here, and keeps the plane as it is.
-      if !(values[i].magnitude <= largest) { largest = values[i].magnitude }
+      // With such a value the plane is NaN, whatever it is scaled by.
+      guard values[i].isFinite else { return values[i].magnitude }
+      largest = max(largest, values[i].magnitude)
     }
   }
   return largest
