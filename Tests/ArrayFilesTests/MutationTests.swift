@@ -70,7 +70,8 @@ import Testing
       forgetPeak()
       let resident = memory("VmRSS")
       #expect(try SafetensorsFile(contentsOf: folder.file("many.safetensors")).entries.count == 60_000)
-      #expect(memory("VmHWM") - resident < 8 * header.count + 16 << 20)
+      // A sanitizer surrounds each of the many small pieces of memory with more of its own.
+      #expect(memory("VmHWM") - resident < 8 * header.count + 16 << 20 || Sanitizer.isAddress || Sanitizer.isThread)
     }
   }
 
