@@ -64,7 +64,8 @@ open class Optimizer {
     self.slots = []
     defer { self.slots = slots }
     for index in slots.indices {
-      try step(slots[index].variable, state: &slots[index].state, number: stepCount + 1)
+      let variable = slots[index].variable
+      try step(variable, state: &slots[index].state, number: stepCount + 1)
     }
     stepCount += 1
   }
