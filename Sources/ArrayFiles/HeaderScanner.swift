@@ -70,7 +70,8 @@ struct HeaderScanner {
     return isNegative ? -value : value
   }
 
-  /// What stands between an opening and a closing character, with commas between items and perhaps after the last.
+  /// What stands between an opening and a closing character, with commas between items and, in Python, perhaps after
+  /// the last.
   ///
   /// - Parameter limit: of items; a header with more cannot be meant.
   mutating func list(
@@ -78,6 +79,7 @@ struct HeaderScanner {
   ) throws {
     try expect(open)
     var count = 0
+    // Beyond the first item we are here because of a comma, which in JSON the end may not follow.
     while count > 0 && language == .json || !accept(close) {
       count += 1
       guard count <= limit else { throw Fault(reason: "more than \(limit) items at byte \(place)") }
