@@ -25,7 +25,8 @@ let package = Package(
       ]),
 
     // MARK: Implementation details
-    .target(name: "Tensors"),
+    .target(name: "CNormKernels", exclude: ["Kernels.h"]),
+    .target(name: "Tensors", dependencies: ["CNormKernels"]),
     .target(name: "ArrayFiles", dependencies: ["Tensors"]),
     .target(name: "CVipsShims", dependencies: ["CVips"]),
     .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),

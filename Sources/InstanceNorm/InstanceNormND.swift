@@ -15,7 +15,7 @@ import Tensors
 ///
 /// - A constant plane gives exactly the bias, and so does a plane of one value.
 /// - NaN or infinity in a plane makes that plane NaN, and no other.
-/// - A plane's result has the same bits in any batch and layout, and for any number of threads.
+/// - A plane's result has the same bits in any batch and for any number of threads.
 public class InstanceNormND: Module {
   public let numOfMaps: Int
   public let epsilon: Double
@@ -105,7 +105,7 @@ public class InstanceNormND: Module {
     var mean = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     try data.storage.backend.instanceNorm(
-      data, scale: scale, bias: bias, epsilon: epsilon, into: &output, mean: &mean, invStd: &invStd)
+      data, scale: scale, bias: bias, epsilon: epsilon, epilogue: .none, into: &output, mean: &mean, invStd: &invStd)
     saveMean = mean
     saveInvVar = invStd
     statisticsOrigin = Origin(tensor: data)
@@ -116,9 +116,12 @@ public class InstanceNormND: Module {
     kept = nil
     let call = try lastCall(grad)
     var result = try Tensor(uninitializedLike: call.input)
+    var none: Tensor?
     var sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
     try call.input.storage.backend.instanceNormGradient(
-      call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, sums: &sums, into: &result)
+      call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
+      epilogue: .none,
+      sums: &sums, into: &result, residualGradient: &none)
     if train && affine { kept = (sums, Origin(tensor: grad)) }
     return result
   }
@@ -132,7 +135,9 @@ public class InstanceNormND: Module {
       sums = kept.sums
     } else {
       sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
-      try backend.instanceNormSums(call.grad, input: call.input, mean: call.mean, invStd: call.invStd, sums: &sums)
+      try backend.instanceNormSums(
+        call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
+        epilogue: .none, sums: &sums)
     }
     kept = nil
     try bias.grad.makeUnique()
@@ -161,6 +166,7 @@ public class InstanceNormND: Module {
     /// In the input's layout.
     let grad: Tensor
     let scale: Tensor?
+    let bias: Tensor?
 
     /// The two sums of each plane.
     var sumsShape: Shape { [2, mean.shape[0], mean.shape[1]] }
@@ -170,10 +176,9 @@ public class InstanceNormND: Module {
     guard let inData, let saveMean, let saveInvVar, statisticsOrigin?.isSame(as: inData) == true else {
       throw ModuleError.backwardBeforeForward(module: className)
     }
-    _ = try parameter(bias, for: inData)
     return Call(
       input: inData, mean: saveMean, invStd: saveInvVar, grad: try inData.agreeing(grad, "\(className), backward"),
-      scale: try parameter(scale, for: inData))
+      scale: try parameter(scale, for: inData), bias: try parameter(bias, for: inData))
   }
 
   /// A variable's values, once they are known to fit the data.

@@ -50,51 +50,58 @@ public protocol Backend: AnyObject, Sendable {
 
   // MARK: Normalisation
 
-  /// Instance normalisation: y = scale (x - mean) invStd + bias, mean and invStd of each plane (t, i) alone.
+  /// Instance normalisation and what follows it: n = scale (x - mean) invStd + bias, mean and invStd of each plane
+  /// (t, i) alone, and y from n by the epilogue.
   ///
   /// - Parameters:
   ///   - input: x, (N, C, spatial...), any dtype and layout.
   ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1.
   ///   - bias: like the scale; nil for 0.
   ///   - epsilon: added to the biased variance under the root; 0 or more.
-  ///   - output: y, shaped, typed and laid out as the input.
+  ///   - epilogue: activation and residual; the residual shaped, typed and laid out as the input.
+  ///   - output: y, shaped, typed and laid out as the input. May have the input's own storage.
   ///   - mean: receives the means, (N, C), float64.
   ///   - invStd: receives 1 / sqrt(variance + epsilon), (N, C), float64; 0 where that is a division by zero.
   func instanceNorm(
-    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double,
+    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
   ) throws
 
-  /// The two sums over each plane that the gradients of instance normalisation are made of:
+  /// The two sums over each plane that the gradients of instance normalisation are made of, with dn the gradient by n:
+  /// dy times the activation's slope.
   ///
-  ///     sums[0] = sum of dy           sums[1] = sum of dy xhat               with xhat = (x - mean) invStd
+  ///     sums[0] = sum of dn           sums[1] = sum of dn xhat               with xhat = (x - mean) invStd
   ///
   /// - Parameters:
   ///   - gradient: dy, shaped, typed and laid out as the input.
   ///   - input: x.
-  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it.
+  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:epilogue:into:mean:invStd:)`` gave it.
   ///   - invStd: likewise.
+  ///   - scale: as it was forward. Likewise the bias and the epilogue.
   ///   - sums: receives the sums, (2, N, C), float64.
   func instanceNormSums(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, sums: inout Tensor
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, sums: inout Tensor
   ) throws
 
   /// The gradient of instance normalisation by its input, and the sums of
-  /// ``instanceNormSums(_:input:mean:invStd:sums:)`` on the way:
+  /// ``instanceNormSums(_:input:mean:invStd:scale:bias:epilogue:sums:)`` on the way:
   ///
-  ///     dx = scale invStd (dy - sums[0] / (H W) - xhat sums[1] / (H W))
+  ///     dx = scale invStd (dn - sums[0] / (H W) - xhat sums[1] / (H W))
   ///
   /// - Parameters:
   ///   - gradient: dy, shaped, typed and laid out as the input.
   ///   - input: x.
-  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:into:mean:invStd:)`` gave it.
+  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:epilogue:into:mean:invStd:)`` gave it.
   ///   - invStd: likewise.
-  ///   - scale: as it was forward.
+  ///   - scale: as it was forward. Likewise the bias and the epilogue.
   ///   - sums: receives the sums, (2, N, C), float64.
   ///   - inputGradient: receives dx, shaped, typed and laid out as the input.
+  ///   - residualGradient: receives dn, likewise, unless it is nil: the gradient by a residual that is added before
+  ///     the activation. (By one that is added after it, it is dy.)
   func instanceNormGradient(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    sums: inout Tensor, into inputGradient: inout Tensor
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor, residualGradient: inout Tensor?
   ) throws
 
   /// `target = alpha (rows of sums added over N) + beta target`: a parameter's gradient from its planes' sums.

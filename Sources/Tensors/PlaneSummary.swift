@@ -20,18 +20,19 @@ extension Tensor {
     // An empty tensor may claim more planes than there is memory to list.
     if count == 0 { return [] }
     let host = try toHost()
-    let bands = Bands(host)
+    let planes = Planes(host)
+    let bands = Bands(planes)
     let scratch = try Scratch(shares: 1, doublesPerShare: bandWidth * blockPitch)
     let block = scratch.address.doubles(share: 0)
     var summaries: [PlaneSummary] = []
     for index in 0..<bands.count {
       let band = bands[index]
-      let source = Run(host, band, stride: bands.stride)
-      let depth = reductionDepth(bands.planeSize)
+      let source = Run(host, band, stride: planes.stride)
+      let depth = reductionDepth(planes.size)
       withUnsafeTemporaryAllocation(of: PlaneSummary.self, capacity: depth * band.width) { levels in
         guard let pieces = levels.baseAddress else { return }
         pieces.initialize(repeating: PlaneSummary(), count: levels.count)
-        reduce(0, bands.planeSize, width: band.width, into: pieces) { start, count, results in
+        reduce(0, planes.size, width: band.width, into: pieces) { start, count, results in
           source.load(start, count, into: block)
           for run in 0..<band.width {
             results[run] = PlaneSummary(of: UnsafeBufferPointer(start: block + run * blockPitch, count: count))

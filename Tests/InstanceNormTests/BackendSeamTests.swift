@@ -34,23 +34,27 @@ private final class FarBackend: Backend {
   }
   func sum(_ tensor: Tensor) throws -> Double { try cpu.sum(tensor) }
   func instanceNorm(
-    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double,
+    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
   ) throws {
     try cpu.instanceNorm(
-      input, scale: scale, bias: bias, epsilon: epsilon, into: &output, mean: &mean, invStd: &invStd)
+      input, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue, into: &output, mean: &mean,
+      invStd: &invStd)
   }
   func instanceNormSums(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, sums: inout Tensor
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, sums: inout Tensor
   ) throws {
-    try cpu.instanceNormSums(gradient, input: input, mean: mean, invStd: invStd, sums: &sums)
+    try cpu.instanceNormSums(
+      gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: &sums)
   }
   func instanceNormGradient(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    sums: inout Tensor, into inputGradient: inout Tensor
+    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor, residualGradient: inout Tensor?
   ) throws {
     try cpu.instanceNormGradient(
-      gradient, input: input, mean: mean, invStd: invStd, scale: scale, sums: &sums, into: &inputGradient)
+      gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: &sums,
+      into: &inputGradient, residualGradient: &residualGradient)
   }
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws {
     try cpu.accumulate(alpha, sums, row: row, beta, &target)

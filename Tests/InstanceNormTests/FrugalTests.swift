@@ -60,7 +60,7 @@ import Testing
 
     final class Seen: @unchecked Sendable { var thread: pthread_t? }
     let seen = Seen()
-    Parallel.run(items: 10, shares: 1) { _, _ in seen.thread = pthread_self() }
+    Parallel.run(items: 10, values: 240, shares: 1) { _, _ in seen.thread = pthread_self() }
     #expect(seen.thread == pthread_self())
   }
 }

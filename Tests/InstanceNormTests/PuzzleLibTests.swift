@@ -22,8 +22,8 @@ import Testing
       plane.map { ($0 - statistics.0) * statistics.1 }
     }
     expectClose(try #require(instNorm2d.data).doubles, hostOut.flatMap { $0 }, 1e-6)
-    expectClose(try #require(instNorm2d.saveInvVar).doubles, invVars, 1e-12)
-    expectClose(try #require(instNorm2d.saveMean).doubles, means, 1e-12)
+    expectClose(try #require(instNorm2d.saveInvVar).doubles, invVars, 1e-7)
+    expectClose(try #require(instNorm2d.saveMean).doubles, means, 1e-7)
 
     let grad = try Tensor.randomNormal([batchsize, maps, h, w], seed: 2)
     try instNorm2d.backward(grad)

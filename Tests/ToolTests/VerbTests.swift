@@ -78,7 +78,8 @@ import Testing
         try NPY.write(y.reshaped(to: [1, 6, 5, 3]), to: folder.file("last-y.npy"))
       }
       y = try array("last-y.npy", layout: .nhwc)
-      #expect(try bits(y) == bits(array("y.npy")))
+      // The order of the sums is another.
+      for (value, other) in zip(try y.doubles, try array("y.npy").doubles) { #expect(abs(value - other) < 1e-6) }
     }
   }
 

@@ -27,37 +27,25 @@ struct Band {
 
 /// The bands of a tensor (N, C, spatial...).
 struct Bands {
-  let layout: Layout
-  let maps: Int
-  /// Values of one plane: H W.
-  let planeSize: Int
+  let planes: Planes
   let count: Int
   private let bandsPerImage: Int
 
-  init(_ tensor: Tensor) {
-    layout = tensor.layout
-    maps = tensor.shape[1]
-    bandsPerImage = layout == .nchw ? maps : maps / bandWidth + (maps % bandWidth == 0 ? 0 : 1)
-    // An empty tensor may have extents whose product overflows. It has no values to go over, but may have planes.
-    planeSize = tensor.count == 0 ? 0 : tensor.shape.dimensions[2...].reduce(1, *)
-    count = tensor.shape.prefix(2).contains(0) ? 0 : tensor.shape[0] * bandsPerImage
+  init(_ planes: Planes) {
+    self.planes = planes
+    let maps = planes.maps
+    bandsPerImage = planes.layout == .nchw ? maps : maps / bandWidth + (maps % bandWidth == 0 ? 0 : 1)
+    count = planes.images == 0 || maps == 0 ? 0 : planes.images * bandsPerImage
   }
-
-  /// How far apart in memory a plane's values are.
-  var stride: Int { layout == .nchw ? 1 : maps }
 
   subscript(index: Int) -> Band {
     let image = index / bandsPerImage
-    let place = index % bandsPerImage
-    switch layout {
-    case .nchw:
-      return Band(firstPlane: index, firstMap: place, width: 1, offset: index * planeSize)
-    case .nhwc:
-      let firstMap = place * bandWidth
-      return Band(
-        firstPlane: image * maps + firstMap, firstMap: firstMap, width: min(bandWidth, maps - firstMap),
-        offset: image * planeSize * maps + firstMap)
-    }
+    let firstMap = index % bandsPerImage * (planes.layout == .nchw ? 1 : bandWidth)
+    let firstPlane = image * planes.maps + firstMap
+    return Band(
+      firstPlane: firstPlane, firstMap: firstMap,
+      width: planes.layout == .nchw ? 1 : min(bandWidth, planes.maps - firstMap),
+      offset: planes.offset(ofPlane: firstPlane))
   }
 }
 
@@ -70,21 +58,30 @@ struct Run {
   let stride: Int
   let width: Int
 
-  init(_ tensor: Tensor, _ band: Band, stride: Int) {
-    address = tensor.storage.address
-    dtype = tensor.dtype
+  init(_ address: UnsafeMutableRawPointer, _ dtype: DType, _ band: Band, stride: Int) {
+    self.address = address
+    self.dtype = dtype
     offset = band.offset
     self.stride = stride
     width = band.width
   }
 
-  /// A tensor's values as they lie in memory.
-  init(flat tensor: Tensor) {
-    address = tensor.storage.address
-    dtype = tensor.dtype
+  init(_ tensor: Tensor, _ band: Band, stride: Int) {
+    self.init(tensor.storage.address, tensor.dtype, band, stride: stride)
+  }
+
+  /// Values that lie together.
+  init(contiguous address: UnsafeMutableRawPointer, _ dtype: DType) {
+    self.address = address
+    self.dtype = dtype
     offset = 0
     stride = 1
     width = 1
+  }
+
+  /// A tensor's values as they lie in memory.
+  init(flat tensor: Tensor) {
+    self.init(contiguous: tensor.storage.address, tensor.dtype)
   }
 
   /// Reads `count` values of each run, beginning with the `start`th. Run k's go to `block + k * blockPitch`.

@@ -96,23 +96,24 @@ extension CPUBackend {
     // One of the two is NHWC, whose bands are taken apart in scratch memory; the other one's planes are contiguous.
     let (interleaved, planar) = source.layout == .nhwc ? (source, destination) : (destination, source)
     guard source.count > 0 else { return }
-    let bands = Bands(interleaved)
+    let planes = Planes(interleaved)
+    let bands = Bands(planes)
     let shares = Parallel.shareCount(items: bands.count, values: source.count, threads: threads)
     let scratch = try Scratch(shares: shares, doublesPerShare: bandWidth * blockPitch)
     let address = scratch.address
     let toPlanar = source.layout == .nhwc
-    Parallel.run(items: bands.count, shares: shares) { share, items in
+    Parallel.run(items: bands.count, values: source.count, shares: shares) { share, items in
       let block = address.doubles(share: share)
       for index in items {
         let band = bands[index]
-        let alternating = Run(interleaved, band, stride: bands.stride)
-        for start in stride(from: 0, to: bands.planeSize, by: blockLength) {
-          let count = min(blockLength, bands.planeSize - start)
+        let alternating = Run(interleaved, band, stride: planes.stride)
+        for start in stride(from: 0, to: planes.size, by: blockLength) {
+          let count = min(blockLength, planes.size - start)
           if toPlanar { alternating.load(start, count, into: block) }
           for run in 0..<band.width {
             let plane = band.firstPlane + run
             let single = Band(
-              firstPlane: plane, firstMap: band.firstMap + run, width: 1, offset: plane * bands.planeSize)
+              firstPlane: plane, firstMap: band.firstMap + run, width: 1, offset: plane * planes.size)
             let contiguous = Run(planar, single, stride: 1)
             if toPlanar {
               contiguous.store(start, count, from: block + run * blockPitch)
@@ -134,7 +135,7 @@ extension CPUBackend {
     let shares = Parallel.shareCount(items: blocks, values: count, threads: threads)
     let scratch = try Scratch(shares: shares, doublesPerShare: operands * blockPitch)
     let address = scratch.address
-    Parallel.run(items: blocks, shares: shares) { share, items in
+    Parallel.run(items: blocks, values: count, shares: shares) { share, items in
       let block = address.doubles(share: share)
       for index in items {
         let start = index * blockLength

@@ -1,8 +1,12 @@
 import Foundation
 
-/// The processor. Plain Swift on blocks of float64, threaded over planes.
+/// The processor.
 ///
-/// Its results have the same bits for any number of threads: a plane's depend on that plane's values alone, and every
+/// The layer runs on loops that are compiled for several instruction sets and chosen when the program starts. The
+/// environment variable `INSTNORM_ISA` overrides the choice: `avx512`, `avx2`, `x86_64`, `neon`, or `plain`, which is Swift
+/// on float64 alone. All else is plain.
+///
+/// Results have the same bits for any number of threads: a plane's depend on that plane's values alone, and every
 /// sum has a fixed order.
 public final class CPUBackend: Backend {
   /// With one thread for each core.
@@ -11,16 +15,25 @@ public final class CPUBackend: Backend {
   /// How many threads a call uses, at most.
   public let threads: Int
 
+  /// The inner loops; nil for plain Swift.
+  let kernels: Kernels?
+
   /// - Throws: ``TensorError/argument(name:expected:got:)`` unless `threads` is 1 or more.
   public convenience init(threads: Int) throws {
+    try self.init(threads: threads, kernels: Kernels.chosen)
+  }
+
+  package init(threads: Int, kernels: Kernels?) throws {
     guard threads > 0 else {
       throw TensorError.argument(name: "threads", expected: "1 or more", got: "\(threads)")
     }
-    self.init(checked: threads)
+    self.threads = threads
+    self.kernels = kernels
   }
 
   private init(checked threads: Int) {
     self.threads = threads
+    kernels = Kernels.chosen
   }
 
   public var name: String { "cpu" }

@@ -1,8 +1,6 @@
-import Dispatch
-
 /// Splits work over threads.
 package enum Parallel {
-  /// Below this many values a share of work is not worth a thread: waking one takes as long as some thousand values.
+  /// Below this many values a share of work is not worth a thread: handing it over takes as long as some thousand values.
   static let valuesPerShare = 16_384
 
   /// How many shares `items` pieces of work with `values` values in all are split into, on `threads` threads.
@@ -12,17 +10,15 @@ package enum Parallel {
 
   /// Calls `body` with the number of each share and its range of items, on threads of their own where there is more
   /// than one. A share is a contiguous range, and is the same range each time.
-  package static func run(items: Int, shares: Int, _ body: (_ share: Int, _ items: Range<Int>) -> Void) {
+  package static func run(
+    items: Int, values: Int, shares: Int, _ body: (_ share: Int, _ items: Range<Int>) -> Void
+  ) {
     guard shares > 1 else {
       body(0, 0..<items)
       return
     }
-    withoutActuallyEscaping(body) { body in
-      // The compiler cannot see that shares write to different memory.
-      nonisolated(unsafe) let body = body
-      DispatchQueue.concurrentPerform(iterations: shares) { share in
-        body(share, items * share / shares..<items * (share + 1) / shares)
-      }
+    Workers.shared.run(shares: shares, values: values) { share in
+      body(share, items * share / shares..<items * (share + 1) / shares)
     }
   }
 }
@@ -33,10 +29,14 @@ struct Scratch: ~Copyable {
   private let bytesPerShare: Int
   private let byteCount: Int
 
-  init(shares: Int, doublesPerShare: Int) throws {
-    bytesPerShare = (doublesPerShare * 8 + 63) / 64 * 64
-    byteCount = bytesPerShare * shares
+  init(shares: Int, bytesPerShare: Int) throws {
+    self.bytesPerShare = (bytesPerShare + 63) / 64 * 64
+    byteCount = self.bytesPerShare * shares
     base = try MemoryPool.shared.allocate(byteCount: byteCount)
+  }
+
+  init(shares: Int, doublesPerShare: Int) throws {
+    try self.init(shares: shares, bytesPerShare: doublesPerShare * 8)
   }
 
   deinit {
@@ -50,8 +50,10 @@ struct Scratch: ~Copyable {
     fileprivate let base: UnsafeMutableRawPointer
     fileprivate let bytesPerShare: Int
 
+    func raw(share: Int) -> UnsafeMutableRawPointer { base + share * bytesPerShare }
+
     func doubles(share: Int) -> UnsafeMutablePointer<Double> {
-      (base + share * bytesPerShare).assumingMemoryBound(to: Double.self)
+      raw(share: share).assumingMemoryBound(to: Double.self)
     }
   }
 }

@@ -1,0 +1,9 @@
+#if defined(__x86_64__)
+#define ISA avx2
+#define HAS_FMA 1
+#define HAS_HALF 1
+#define RUNS_HERE (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include "Kernels.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,174 @@
+import CNormKernels
+
+/// Planes that each lie together.
+struct TunedPlanes {
+  let call: NormCall
+  private let tuned: TunedForm
+  private let segments: Segments
+
+  init?(_ call: NormCall, _ kernels: Kernels?) {
+    guard
+      var tuned = TunedForm(
+        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
+    else { return nil }
+    tuned.form.stream = writesPastCaches(
+      bytes: call.planes.valueCount * tuned.valueBytes, isInPlace: call.input == call.output)
+    self.call = call
+    self.tuned = tuned
+    segments = .ofPlane(call.planes.size)
+  }
+
+  func run(threads: Int) {
+    let planes = call.planes
+    let shares = Parallel.shareCount(items: planes.count * segments.count, values: planes.valueCount, threads: threads)
+    let isEven = planes.count % shares == 0 || planes.count >= 8 * shares
+    if isEven || segments.count == 1 {
+      Parallel.run(items: planes.count, values: planes.valueCount, shares: min(shares, planes.count)) { _, items in
+        whole(items)
+      }
+    } else {
+      for plane in 0..<planes.count { split(plane, threads: threads) }
+    }
+  }
+
+  // MARK: One thread, several planes
+
+  private struct Record {
+    var affine = FloatAffine()
+    var isWide = false
+  }
+
+  private func whole(_ range: Range<Int>) {
+    let planeBytes = call.planes.size * tuned.valueBytes
+    let most = 64
+    let group = max(1, min(most, CacheSizes.group / planeBytes))
+    withUnsafeTemporaryAllocation(of: Record.self, capacity: most) { records in
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: group) {
+        let count = min(group, range.upperBound - start)
+        for index in 0..<count {
+          let sums = sums(of: start + index)
+          records[index] = record(start + index, sums)
+        }
+        for index in 0..<count {
+          let plane = start + index
+          if records[index].isWide {
+            plain(plane)
+          } else {
+            let ahead = plane + group < range.upperBound ? plane + group : nil
+            normalize(plane, 0..<call.planes.size, records[index].affine, ahead: ahead)
+          }
+        }
+      }
+    }
+  }
+
+  private func address(_ base: UnsafeMutableRawPointer, _ plane: Int, _ value: Int = 0) -> UnsafeMutableRawPointer {
+    base + (plane * call.planes.size + value) * tuned.valueBytes
+  }
+
+  private func sums(of plane: Int) -> ShiftedSums {
+    let planes = call.planes
+    var sums = ShiftedSums(
+      shift: shiftSample(planes.dtype, call.input, offset: plane * planes.size, stride: 1, size: planes.size))
+    add(plane, to: &sums)
+    let count = Double(planes.size)
+    if sums.isFarOff(count) {
+      sums = ShiftedSums(shift: Float(sums.moments(count).mean))
+      add(plane, to: &sums)
+    }
+    return sums
+  }
+
+  private func add(_ plane: Int, to sums: inout ShiftedSums) {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: 2) { total in
+      total.initialize(repeating: 0)
+      for index in 0..<segments.count {
+        addSegment(plane, index, shift: sums.shift, to: total.baseAddress!)
+      }
+      sums.sum = total[0]
+      sums.square = total[1]
+    }
+  }
+
+  private func addSegment(_ plane: Int, _ index: Int, shift: Float, to total: UnsafeMutablePointer<Double>) {
+    let range = segments[index]
+    tuned.kernels.table.pointee.plane_moments(
+      tuned.form.type, address(call.input, plane, range.lowerBound), range.count, shift, total)
+  }
+
+  /// What a plane's sums say of how to normalise it. Writes its statistics.
+  private func record(_ plane: Int, _ sums: ShiftedSums) -> Record {
+    let moments = sums.moments(Double(call.planes.size))
+    let map = plane % call.planes.maps
+    let standardization = Standardization(moments, epsilon: call.epsilon, prescale: 1)
+    guard
+      let affine = FloatAffine(
+        mean: standardization.shift, invStd: standardization.invStd, scale: call.scale[map], bias: call.bias[map])
+    else { return Record(isWide: true) }
+    call.mean?[plane] = standardization.shift
+    call.invStd?[plane] = standardization.invStd
+    return Record(affine: affine)
+  }
+
+  private func normalize(_ plane: Int, _ range: Range<Int>, _ affine: FloatAffine, ahead: Int?) {
+    let start = range.lowerBound
+    var form = tuned.form
+    var ahead = ahead
+    if range.count * tuned.valueBytes > CacheSizes.fetchedAhead { ahead = nil }
+    let (shift, gain, offset) = (affine.shift, affine.gain, affine.offset)
+    withUnsafePointer(to: shift) { shift in
+      withUnsafePointer(to: gain) { gain in
+        withUnsafePointer(to: offset) { offset in
+          var pointers = norm_affine(shift: shift, gain: gain, offset: offset)
+          tuned.kernels.table.pointee.normalize(
+            &form, address(call.input, plane, start), call.residual.map { address($0, plane, start) },
+            address(call.output, plane, start), range.count, 1, 0, &pointers, ahead.map { address(call.input, $0) })
+        }
+      }
+    }
+  }
+
+  private func plain(_ plane: Int) {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
+      PlainNorm(call).run(call.planes.band(ofPlane: plane), block: block.baseAddress!)
+    }
+  }
+
+  // MARK: Several threads, one plane
+
+  private func split(_ plane: Int, threads: Int) {
+    let planes = call.planes
+    let count = Double(planes.size)
+    let shares = Parallel.shareCount(items: segments.count, values: planes.size, threads: threads)
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * segments.count) { pieces in
+      let pieceBase = pieces.baseAddress!
+      func total(_ shift: Float) -> ShiftedSums {
+        pieces.initialize(repeating: 0)
+        Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
+          for index in items { addSegment(plane, index, shift: shift, to: pieceBase + 2 * index) }
+        }
+        var sums = ShiftedSums(shift: shift)
+        for index in 0..<segments.count {
+          sums.sum += pieces[2 * index]
+          sums.square += pieces[2 * index + 1]
+        }
+        return sums
+      }
+      var sums = total(
+        shiftSample(planes.dtype, call.input, offset: plane * planes.size, stride: 1, size: planes.size))
+      if sums.isFarOff(count) { sums = total(Float(sums.moments(count).mean)) }
+      let record = record(plane, sums)
+      if record.isWide { return plain(plane) }
+      Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
+        normalize(plane, segments.range(items), record.affine, ahead: nil)
+      }
+    }
+  }
+}
+
+extension Planes {
+  /// One plane alone.
+  func band(ofPlane plane: Int) -> Band {
+    Band(firstPlane: plane, firstMap: plane % maps, width: 1, offset: offset(ofPlane: plane))
+  }
+}

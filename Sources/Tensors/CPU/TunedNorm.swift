@@ -1,0 +1,169 @@
+import CNormKernels
+import Foundation
+
+// Instance normalisation on the kernels. They sum in float32 within blocks and normalise in float32, which is exact enough
+// as long as values stay far from the ends of float32's range and sums are of deviations from near the mean. Planes for
+// which that does not hold are found by their moments, and go the plain way.
+
+/// Sums of x - shift and of its square over a plane.
+struct ShiftedSums {
+  var shift: Float
+  var sum = 0.0
+  var square = 0.0
+
+  /// Whether the shift was so far from the mean, in deviations, that the variance has lost digits. Then the mean found is a
+  /// shift that is near enough.
+  func isFarOff(_ count: Double) -> Bool {
+    let distance = sum / count
+    return distance * distance * 5 > square / count * 4
+  }
+
+  func moments(_ count: Double) -> Moments {
+    let squares = square - sum * sum / count
+    return Moments(count: count, mean: Double(shift) + sum / count, squaredDeviations: squares < 0 ? 0 : squares)
+  }
+}
+
+/// How a plane is normalised in float32: n = (x - shift) gain + offset.
+struct FloatAffine {
+  var shift: Float
+  var gain: Float
+  var offset: Float
+
+  /// Nil for what only the plain way does exactly.
+  @inline(__always)
+  init?(mean: Double, invStd: Double, scale: Double, bias: Double) {
+    shift = Float(mean)
+    let exactGain = scale * invStd
+    gain = Float(exactGain)
+    // What the mean loses in float32 is made up for here.
+    offset = Float(bias - (mean - Double(shift)) * exactGain)
+    guard ordinary.contains(invStd), scale == 0 || ordinary.contains(exactGain.magnitude), offset.isFinite else {
+      return nil
+    }
+  }
+
+  init() {
+    shift = 0
+    gain = 0
+    offset = 0
+  }
+}
+
+/// xhat = (x - shift) invStd + centre and dx = (dn - mean) gain + xhat slope, in float32.
+struct FloatSlope {
+  var invStd: Float
+  var centre: Float
+  var mean: Float = 0
+  var slope: Float = 0
+
+  init(mean: Double, shift: Float, invStd: Double) {
+    self.invStd = Float(invStd)
+    centre = Float((Double(shift) - mean) * invStd)
+  }
+
+  init(invStd: Float, centre: Float) {
+    self.invStd = invStd
+    self.centre = centre
+  }
+}
+
+/// Magnitudes far enough from the ends of float32's range for products of two.
+private let ordinary = 1e-15...1e15
+
+/// What all calls on kernels have in common.
+struct TunedForm {
+  let kernels: Kernels
+  let planes: Planes
+  var form: norm_form
+
+  init?(_ kernels: Kernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace) {
+    guard let kernels, let type = planes.dtype.kernelType, planes.size > 0 else { return nil }
+    self.kernels = kernels
+    self.planes = planes
+    form = norm_form(
+      type: type,
+      activation: activation == .none ? .none : activation == .relu ? .relu : .leaky,
+      residual: !residual ? .none : place == .beforeActivation ? .before : .after,
+      slope: Float(activation.negativeSlope), stream: false)
+  }
+
+  var valueBytes: Int { planes.dtype.byteCount }
+}
+
+// MARK: - Pieces of a plane
+
+/// A plane is summed in pieces that depend on its size alone, so that threads can share a plane, or the pixels of a
+/// picture, and the sums be the same as one thread's.
+struct Segments {
+  let size: Int
+  let length: Int
+
+  /// - Parameters:
+  ///   - block: what the kernels add up in float32; a segment is whole blocks.
+  ///   - least: the shortest that is worth a thread's while.
+  init(of size: Int, block: Int, least: Int) {
+    self.size = size
+    let most = 32
+    let shortest = (size + most - 1) / most
+    length = max(least, (shortest + block - 1) / block * block)
+  }
+
+  static func ofPlane(_ size: Int) -> Segments {
+    Segments(of: size, block: Int(norm_plane_block), least: 16 * Int(norm_plane_block))
+  }
+
+  static func ofPixels(_ size: Int) -> Segments {
+    Segments(of: size, block: Int(norm_pixel_block), least: 2 * Int(norm_pixel_block))
+  }
+
+  var count: Int { (size + length - 1) / length }
+
+  subscript(index: Int) -> Range<Int> { index * length..<min((index + 1) * length, size) }
+
+  /// The values of several segments.
+  func range(_ indices: Range<Int>) -> Range<Int> {
+    min(indices.lowerBound * length, size)..<min(indices.upperBound * length, size)
+  }
+}
+
+/// The mean of four values of a plane: a shift that is near the mean, and exactly the value of a constant plane.
+@inline(__always)
+func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, offset: Int, stride: Int, size: Int) -> Float {
+  @inline(__always) func sample<S: Scalar>(_ type: S.Type) -> Float {
+    let values = base.assumingMemoryBound(to: S.self) + offset
+    @inline(__always) func value(_ quarter: Int) -> Double { values[size / 4 * quarter * stride].double }
+    return Float((value(0) + value(1) + (value(2) + value(3))) / 4)
+  }
+  switch dtype {
+  case .float16: return sample(Float16.self)
+  case .bfloat16: return sample(BFloat16.self)
+  case .float32: return sample(Float.self)
+  case .float64: return sample(Double.self)
+  }
+}
+
+/// Whether to write past the caches: worth it for what does not fit them anyway, and not where the output's lines are in
+/// cache because they are the input's.
+func writesPastCaches(bytes: Int, isInPlace: Bool) -> Bool {
+  !isInPlace && bytes >= CacheSizes.streamed
+}
+
+enum CacheSizes {
+  /// From how many bytes on an output is written past the caches: half of the last level, which may be shared with others,
+  /// but no more than 16 MiB.
+  static let streamed: Int = {
+    #if os(Linux)
+      let last = sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))
+    #else
+      let last = 0
+    #endif
+    return min(max(last, 8 << 20) / 2, 16 << 20)
+  }()
+
+  /// How much of a plane is worth fetching while another is written: as much as half of a small second-level cache.
+  static let fetchedAhead = 256 << 10
+
+  /// Planes that fit the nearest cache together go through each pass together.
+  static let group = 32 << 10
+}

@@ -1,0 +1,47 @@
+/// What follows the normalisation in the same pass over memory: an activation, and the sum with a residual.
+///
+///     y = activation(n) + residual          place .afterActivation
+///     y = activation(n + residual)          place .beforeActivation
+public struct Epilogue: Sendable {
+  public var activation: Activation
+  /// Shaped, typed and laid out as the input; nil for none.
+  public var residual: Tensor?
+  public var place: ResidualPlace
+
+  public init(
+    activation: Activation = .none, residual: Tensor? = nil, place: ResidualPlace = .afterActivation
+  ) {
+    self.activation = activation
+    self.residual = residual
+    self.place = place
+  }
+
+  /// Neither activation nor residual.
+  public static let none = Epilogue()
+}
+
+/// A function that a layer applies to each value of its result.
+public enum Activation: Hashable, Sendable {
+  case none
+  /// max(n, 0). NaN stays NaN, and the slope at 0 is 0.
+  case relu
+  /// n above 0, `slope` n below and at 0.
+  case leakyReLU(slope: Double = 0.01)
+
+  /// What n below 0 is multiplied by.
+  package var negativeSlope: Double {
+    switch self {
+    case .none: 1
+    case .relu: 0
+    case .leakyReLU(let slope): slope
+    }
+  }
+}
+
+/// Where in a layer the residual is added.
+public enum ResidualPlace: String, CaseIterable, Hashable, Sendable {
+  /// y = activation(n + residual).
+  case beforeActivation
+  /// y = activation(n) + residual.
+  case afterActivation
+}
