@@ -56,16 +56,23 @@ public struct Blueprint: Equatable, Sendable, Codable {
 
   private static var builders: [String: Builder] {
     [
-      "InstanceNorm1D": instanceNorm(InstanceNorm1D.init(numOfMaps:epsilon:affine:name:)),
-      "InstanceNorm2D": instanceNorm(InstanceNorm2D.init(numOfMaps:epsilon:affine:name:)),
-      "InstanceNorm3D": instanceNorm(InstanceNorm3D.init(numOfMaps:epsilon:affine:name:)),
+      "InstanceNorm1D": instanceNorm(
+        InstanceNorm1D.init(numOfMaps:epsilon:affine:activation:residualPlace:name:)),
+      "InstanceNorm2D": instanceNorm(
+        InstanceNorm2D.init(numOfMaps:epsilon:affine:activation:residualPlace:name:)),
+      "InstanceNorm3D": instanceNorm(
+        InstanceNorm3D.init(numOfMaps:epsilon:affine:activation:residualPlace:name:)),
     ]
   }
 
   private static func instanceNorm(
-    _ make: @escaping (_ numOfMaps: Int, _ epsilon: Double, _ affine: Bool, _ name: String?) throws -> Module
+    _ make: @escaping (Int, Double, Bool, Activation, ResidualPlace, String?) throws -> Module
   ) -> Builder {
-    { try make($0.int("numOfMaps"), $0.double("epsilon"), $0.bool("affine"), $0.string("name")) }
+    {
+      try make(
+        $0.int("numOfMaps"), $0.double("epsilon"), $0.bool("affine"), $0.activation(), $0.residualPlace(),
+        $0.string("name"))
+    }
   }
 
   /// An argument of a constructor.
@@ -145,6 +152,23 @@ extension Blueprint {
     case .null, nil: return nil
     default: throw wrong(name, "a string or null")
     }
+  }
+
+  private func activation() throws -> Activation {
+    switch try string("activation") {
+    case nil: return .none
+    case "relu": return .relu
+    case "leakyReLU": return .leakyReLU(slope: try double("slope"))
+    default: throw wrong("activation", "relu, leakyReLU or null")
+    }
+  }
+
+  private func residualPlace() throws -> ResidualPlace {
+    guard let name = try string("residualPlace") else { return .afterActivation }
+    guard let place = ResidualPlace(rawValue: name) else {
+      throw wrong("residualPlace", ResidualPlace.allCases.map(\.rawValue).joined(separator: " or "))
+    }
+    return place
   }
 
   private func wrong(_ name: String, _ expected: String) -> ModuleError {

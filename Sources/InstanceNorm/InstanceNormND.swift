@@ -8,7 +8,11 @@ import Tensors
 ///
 ///     mean[t,i] = 1/(H W)  sum over m,n of  x[t,i,m,n]
 ///     var[t,i]  = 1/(H W)  sum over m,n of (x[t,i,m,n] - mean[t,i])^2
-///     y         = scale[i] (x - mean) / sqrt(var + epsilon) + bias[i]
+///     n         = scale[i] (x - mean) / sqrt(var + epsilon) + bias[i]
+///     y         = n, activation(n), activation(n) + residual or activation(n + residual)
+///
+/// An activation, and the sum with a residual that is given to ``callAsFunction(_:residual:)``, are part of the layer, so
+/// that they cost no pass over memory of their own. y is n as long as neither is asked for.
 ///
 /// Source: Ulyanov, Vedaldi and Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization",
 /// 2016.
@@ -21,8 +25,19 @@ public class InstanceNormND: Module {
   public let epsilon: Double
   /// Whether scale and bias are trained; if not, they are 1 and 0.
   public let affine: Bool
+  /// What each value of the result goes through.
+  public let activation: Activation
+  /// Where a residual is added.
+  public let residualPlace: ResidualPlace
   /// How many dimensions follow N and C.
   public let spatialRank: Int
+
+  /// The gradient by the residual that the last ``Module/backward(_:updParamGrads:scale:momentum:)`` took; nil when
+  /// the call before it had none.
+  public private(set) var residualGrad: Tensor?
+
+  /// The residual of the last call, in its data's layout.
+  private var residual: Tensor?
 
   /// The means of the last call's planes: (N, C), float64, since float32 cannot hold a mean a million times the
   /// deviation closely enough.
@@ -47,8 +62,13 @@ public class InstanceNormND: Module {
     }
   }
 
-  init(spatialRank: Int, numOfMaps: Int, epsilon: Double, affine: Bool, name: String?) throws {
+  init(
+    spatialRank: Int, numOfMaps: Int, epsilon: Double, affine: Bool, activation: Activation,
+    residualPlace: ResidualPlace, name: String?
+  ) throws {
     self.spatialRank = spatialRank
+    self.activation = activation
+    self.residualPlace = residualPlace
     self.numOfMaps = numOfMaps
     self.epsilon = epsilon
     self.affine = affine
@@ -59,6 +79,10 @@ public class InstanceNormND: Module {
     guard epsilon >= 0, epsilon.isFinite else {
       throw ModuleError.argument(
         module: className, name: "epsilon", expected: "a finite number, 0 or more", got: "\(epsilon)")
+    }
+    if case .leakyReLU(let slope) = activation, !slope.isFinite {
+      throw ModuleError.argument(
+        module: className, name: "activation", expected: "a finite slope", got: "\(slope)")
     }
     if affine {
       setVar(try Variable(name: "scale", data: .ones([numOfMaps])))
@@ -79,11 +103,22 @@ public class InstanceNormND: Module {
     blueprint.scheme["numOfMaps"] = .int(numOfMaps)
     blueprint.scheme["epsilon"] = .double(epsilon)
     blueprint.scheme["affine"] = .bool(affine)
+    // A layer without them has PuzzleLib's blueprint.
+    switch activation {
+    case .none: break
+    case .relu: blueprint.scheme["activation"] = .string("relu")
+    case .leakyReLU(let slope):
+      blueprint.scheme["activation"] = .string("leakyReLU")
+      blueprint.scheme["slope"] = .double(slope)
+    }
+    if residualPlace != .afterActivation { blueprint.scheme["residualPlace"] = .string(residualPlace.rawValue) }
     return blueprint
   }
 
   public override var description: String {
-    "\(super.description)(numOfMaps: \(numOfMaps), epsilon: \(epsilon), affine: \(affine))"
+    let fused = activation == .none ? "" : ", activation: \(activation)"
+    let place = residualPlace == .afterActivation ? "" : ", residualPlace: \(residualPlace)"
+    return "\(super.description)(numOfMaps: \(numOfMaps), epsilon: \(epsilon), affine: \(affine)\(fused)\(place))"
   }
 
   public override func checkDataShape(_ shape: Shape) throws {
@@ -93,7 +128,56 @@ public class InstanceNormND: Module {
     }
   }
 
+  /// Runs the layer on some data and a residual, which is added before or after the activation as ``residualPlace``
+  /// says.
+  ///
+  /// - Parameters:
+  ///   - data: x, as without a residual.
+  ///   - residual: of the shape, dtype and device of the data. In another layout it is converted first.
+  /// - Returns: y; it is also kept as ``Module/data``.
+  /// - Throws: `TensorError.shapeMismatch`, `TensorError.dtypeMismatch` or `DeviceError.mismatch` when the residual is not
+  ///   like the data, and then nothing has changed; what a call without a residual throws.
+  @discardableResult
+  public final func callAsFunction(_ data: Tensor, residual: Tensor) throws -> Tensor {
+    let residual = try data.agreeing(residual, "\(className), residual")
+    return try call(data) { try forward($0, residual: residual) }
+  }
+
+  /// Normalises a tensor in its own memory, if nothing else holds it, for inference: there is no gradient of what is no
+  /// longer there.
+  ///
+  /// - Parameters:
+  ///   - data: x, and after the call y. Unchanged when the call throws.
+  ///   - residual: as in a call.
+  /// - Throws: as a call does.
+  public final func normalize(inPlace data: inout Tensor, residual: Tensor? = nil) throws {
+    try checkDataShape(data.shape)
+    try checkDataType(data.dtype)
+    let residual = try residual.map { try data.agreeing($0, "\(className), residual") }
+    let (scale, bias) = (try parameter(scale, for: data), try parameter(bias, for: data))
+    reset()
+    let planes: Shape = [data.shape[0], numOfMaps]
+    var mean = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
+    var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
+    let isOwn = data.isUnique()
+    var output = isOwn ? data : try Tensor(uninitializedLike: data)
+    try data.storage.backend.instanceNorm(
+      data, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue(residual), into: &output, mean: &mean,
+      invStd: &invStd)
+    saveMean = mean
+    saveInvVar = invStd
+    data = output
+  }
+
+  private func epilogue(_ residual: Tensor?) -> Epilogue {
+    Epilogue(activation: activation, residual: residual, place: residualPlace)
+  }
+
   public override func updateData(_ data: Tensor) throws -> Tensor {
+    try forward(data, residual: nil)
+  }
+
+  private func forward(_ data: Tensor, residual: Tensor?) throws -> Tensor {
     // Open methods can be called past the parent's checks, and what lies below relies on them.
     try checkDataShape(data.shape)
     try checkDataType(data.dtype)
@@ -105,23 +189,29 @@ public class InstanceNormND: Module {
     var mean = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     try data.storage.backend.instanceNorm(
-      data, scale: scale, bias: bias, epsilon: epsilon, epilogue: .none, into: &output, mean: &mean, invStd: &invStd)
+      data, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue(residual), into: &output, mean: &mean,
+      invStd: &invStd)
     saveMean = mean
     saveInvVar = invStd
+    self.residual = residual
     statisticsOrigin = Origin(tensor: data)
     return output
   }
 
   public override func updateGrad(_ grad: Tensor) throws -> Tensor {
     kept = nil
+    residualGrad = nil
     let call = try lastCall(grad)
     var result = try Tensor(uninitializedLike: call.input)
-    var none: Tensor?
+    // A residual's gradient is dy itself but where the activation comes after.
+    let isMasked = residual != nil && residualPlace == .beforeActivation && activation != .none
+    var residualGrad = isMasked ? try Tensor(uninitializedLike: call.input) : nil
     var sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
     try call.input.storage.backend.instanceNormGradient(
       call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
-      epilogue: .none,
-      sums: &sums, into: &result, residualGradient: &none)
+      epilogue: epilogue(residual),
+      sums: &sums, into: &result, residualGradient: &residualGrad)
+    self.residualGrad = isMasked ? residualGrad : residual == nil ? nil : call.grad
     if train && affine { kept = (sums, Origin(tensor: grad)) }
     return result
   }
@@ -137,7 +227,7 @@ public class InstanceNormND: Module {
       sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
       try backend.instanceNormSums(
         call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
-        epilogue: .none, sums: &sums)
+        epilogue: epilogue(residual), sums: &sums)
     }
     kept = nil
     try bias.grad.makeUnique()
@@ -155,6 +245,8 @@ public class InstanceNormND: Module {
     saveMean = nil
     saveInvVar = nil
     statisticsOrigin = nil
+    residual = nil
+    residualGrad = nil
     kept = nil
   }
 
@@ -201,9 +293,14 @@ public class InstanceNormND: Module {
 
 /// Instance normalisation of signals and sequences, (N, C, L). See ``InstanceNormND``.
 public final class InstanceNorm1D: InstanceNormND {
-  /// Parameters as ``InstanceNorm2D/init(numOfMaps:epsilon:affine:name:)``.
-  public init(numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws {
-    try super.init(spatialRank: 1, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, name: name)
+  /// Parameters as ``InstanceNorm2D/init(numOfMaps:epsilon:affine:activation:residualPlace:name:)``.
+  public init(
+    numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, activation: Activation = .none,
+    residualPlace: ResidualPlace = .afterActivation, name: String? = nil
+  ) throws {
+    try super.init(
+      spatialRank: 1, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, activation: activation,
+      residualPlace: residualPlace, name: name)
   }
 }
 
@@ -213,17 +310,29 @@ public final class InstanceNorm2D: InstanceNormND {
   ///   - numOfMaps: C, the number of maps, 1 or more.
   ///   - epsilon: added to the variance under the root, 0 or more.
   ///   - affine: whether scale and bias are trained, or fixed at 1 and 0 so that the layer only normalises.
+  ///   - activation: what each value of the result goes through.
+  ///   - residualPlace: where a residual that is given to a call is added.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
-  public init(numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws {
-    try super.init(spatialRank: 2, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, name: name)
+  public init(
+    numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, activation: Activation = .none,
+    residualPlace: ResidualPlace = .afterActivation, name: String? = nil
+  ) throws {
+    try super.init(
+      spatialRank: 2, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, activation: activation,
+      residualPlace: residualPlace, name: name)
   }
 }
 
 /// Instance normalisation of volumes, (N, C, D, H, W). See ``InstanceNormND``.
 public final class InstanceNorm3D: InstanceNormND {
-  /// Parameters as ``InstanceNorm2D/init(numOfMaps:epsilon:affine:name:)``.
-  public init(numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws {
-    try super.init(spatialRank: 3, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, name: name)
+  /// Parameters as ``InstanceNorm2D/init(numOfMaps:epsilon:affine:activation:residualPlace:name:)``.
+  public init(
+    numOfMaps: Int, epsilon: Double = 1e-5, affine: Bool = true, activation: Activation = .none,
+    residualPlace: ResidualPlace = .afterActivation, name: String? = nil
+  ) throws {
+    try super.init(
+      spatialRank: 3, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, activation: activation,
+      residualPlace: residualPlace, name: name)
   }
 }

@@ -50,13 +50,18 @@ open class Module: CustomStringConvertible {
   ///   ``updateData(_:)`` throws, and then the layer is as after ``reset()``.
   @discardableResult
   public final func callAsFunction(_ data: Tensor) throws -> Tensor {
+    try call(data) { try updateData($0) }
+  }
+
+  /// What a call is, around its computation.
+  final func call(_ data: Tensor, _ update: (Tensor) throws -> Tensor) throws -> Tensor {
     try checkDataShape(data.shape)
     try checkDataType(data.dtype)
     // Let go of the last result first, so that its memory can become this one's.
     self.data = nil
     inData = data
     do {
-      let result = try updateData(data)
+      let result = try update(data)
       self.data = result
       return result
     } catch {

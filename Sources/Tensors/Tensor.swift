@@ -57,6 +57,9 @@ public struct Tensor: Sendable {
     Tensor(shape: shape, dtype: dtype, layout: layout, count: count, storage: storage)
   }
 
+  /// Whether no other tensor has this one's memory.
+  package mutating func isUnique() -> Bool { isKnownUniquelyReferenced(&storage) }
+
   /// Makes this tensor the only one that has its memory, by a copy where it is not. Call before writing to
   /// ``storage``.
   ///

@@ -36,6 +36,9 @@ public final class CPUBackend: Backend {
     kernels = Kernels.chosen
   }
 
+  /// What the layer's loops run on: `avx512`, `avx2`, `x86_64`, `neon` or `plain`.
+  public var instructionSet: String { kernels?.name ?? "plain" }
+
   public var name: String { "cpu" }
   public var isGPU: Bool { false }
   public var isHostMemory: Bool { true }
@@ -75,6 +78,15 @@ public final class CPUBackend: Backend {
   public func copy(from source: Storage, to destination: UnsafeMutableRawBufferPointer) {
     guard let base = destination.baseAddress else { return }
     base.copyMemory(from: source.address, byteCount: destination.count)
+  }
+
+  /// Copies a tensor's memory with as many threads as the layer would use: what its speed is measured against.
+  package func copyBytes(from source: Tensor, to destination: Tensor) {
+    let (from, to) = (source.storage.address, destination.storage.address)
+    let shares = Parallel.shareCount(items: source.count, values: source.count, threads: threads)
+    Parallel.run(items: source.byteCount, values: source.count, shares: shares) { _, bytes in
+      (to + bytes.lowerBound).copyMemory(from: from + bytes.lowerBound, byteCount: bytes.count)
+    }
   }
 
   public func copy(from source: Storage, to destination: Storage) {

@@ -1,0 +1,187 @@
+import ArgumentParser
+import Foundation
+import InstanceNorm
+
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure the layer against a copy of the same memory.",
+    discussion: """
+      Times are medians of calls that took turns with copies by as many threads. A share is the time that the least \
+      memory traffic takes at the copy's speed, over the call's: a forward call reads x and writes y as a copy does; \
+      with a residual it reads half as much again, and so does a backward call, which reads x and dy and writes dx. \
+      Fused is ReLU and a residual. Data that fits a cache is read again from there, so that its shares say how far \
+      arithmetic and calls are from free.
+      """)
+
+  @Flag(help: "Write JSON instead of a table.")
+  var json = false
+
+  @Option(parsing: .unconditional, help: "Threads, 1 or more. (default: one for each core)")
+  var threads: Int?
+
+  @Option(
+    name: .customLong("shape"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Measure this shape; may be given several times.", valueName: "n,c,h,w"))
+  var shapes: [ShapeArgument] = []
+
+  @Option(help: "The type of the values: float32, float16, bfloat16 or float64.")
+  var dtype = DType.float32
+
+  private static let usualShapes: [Shape] = [
+    [5, 3, 4, 4], [1, 64, 32, 32], [1, 128, 64, 64], [1, 32, 256, 256], [8, 64, 128, 128], [1, 32, 1024, 1024],
+  ]
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
+  }
+
+  func run() throws {
+    let backend = try threads.map { try CPUBackend(threads: $0) } ?? CPUBackend.shared
+    let header = Header(
+      device: backend.summary, instructionSet: backend.instructionSet, threads: backend.threads,
+      dtype: dtype.rawValue)
+    var report = Report(machine: header, rows: [])
+    if !json {
+      try say("\(header.device), \(header.instructionSet), \(header.dtype)")
+      try say("a share, behind each time, is that of the copy's speed")
+    }
+    for shape in shapes.isEmpty ? Self.usualShapes : shapes.map(\.shape) {
+      for layout in Layout.allCases {
+        let row = try Row(shape, layout, dtype, on: backend)
+        report.rows.append(row)
+        if !json {
+          if report.rows.count == 1 { try say(Row.titles) }
+          try say(row.line)
+        }
+      }
+    }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      try say(String(decoding: try encoder.encode(report), as: UTF8.self))
+    }
+  }
+
+  // MARK: What is reported
+
+  private struct Report: Encodable {
+    let machine: Header
+    var rows: [Row]
+  }
+
+  private struct Header: Encodable {
+    let device: String
+    let instructionSet: String
+    let threads: Int
+    let dtype: String
+  }
+
+  /// One shape in one layout. Times in seconds.
+  private struct Row: Encodable {
+    let shape: [Int]
+    let layout: String
+    let copy: Double
+    let forward: Timing
+    let fused: Timing
+    let inPlace: Timing
+    let backward: Timing
+
+    struct Timing: Encodable {
+      let seconds: Double
+      /// Of the copy's speed.
+      let share: Double
+    }
+
+    init(_ shape: Shape, _ layout: Layout, _ dtype: DType, on backend: CPUBackend) throws {
+      let device = Device(backend)
+      func random(_ seed: UInt64) throws -> Tensor {
+        try Tensor.randomNormal(shape, mean: 1, seed: seed).to(dtype).to(layout).to(device)
+      }
+      let (x, residual, dy) = (try random(1), try random(2), try random(3))
+      var overwritten = try random(4)
+      let copied = try Tensor(uninitializedLike: x)
+      let plain = try InstanceNorm2D(numOfMaps: shape[1])
+      let fused = try InstanceNorm2D(numOfMaps: shape[1], activation: .relu)
+      let inPlace = try InstanceNorm2D(numOfMaps: shape[1])
+      for layer in [plain, fused, inPlace] { try layer.calcMode(dtype) }
+
+      let medians = try medianTimes([
+        { backend.copyBytes(from: x, to: copied) },
+        { try plain(x) },
+        { try fused(x, residual: residual) },
+        { try inPlace.normalize(inPlace: &overwritten) },
+        { try plain.backward(dy) },
+      ])
+      self.shape = shape.dimensions
+      self.layout = layout.rawValue
+      copy = medians[0]
+      func timing(_ index: Int, streams: Double) -> Timing {
+        Timing(seconds: medians[index], share: medians[0] * streams / 2 / medians[index])
+      }
+      forward = timing(1, streams: 2)
+      self.fused = timing(2, streams: 3)
+      self.inPlace = timing(3, streams: 2)
+      backward = timing(4, streams: 3)
+    }
+
+    static let titles = columns(["shape", "layout", "copy", "forward", "fused", "in place", "backward"])
+
+    var line: String {
+      func cell(_ timing: Timing) -> String { "\(duration(timing.seconds)) \(String(format: "%5.2f", timing.share))" }
+      return Self.columns([
+        "\(Shape(shape))", layout, duration(copy), cell(forward), cell(fused), cell(inPlace), cell(backward),
+      ])
+    }
+
+    private static func columns(_ cells: [String]) -> String {
+      zip(cells, [22, 6, 9, 16, 16, 16, 16]).enumerated().map { index, cell in
+        let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
+        return index == 0 ? cell.0 + padding : padding + cell.0
+      }.joined(separator: "  ")
+    }
+  }
+}
+
+/// The median time of a call of each body. They take turns, so that what else the machine does meets all alike.
+private func medianTimes(_ bodies: [() throws -> Void]) throws -> [Double] {
+  func time(_ body: () throws -> Void, calls: Int) throws -> Double {
+    let start = DispatchTime.now().uptimeNanoseconds
+    for _ in 0..<calls { try body() }
+    return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(calls)
+  }
+  for body in bodies { try body() }
+  // Enough calls in a row that the clock does not matter, and that one body's data comes to where it stays.
+  let calls = try bodies.map { max(2, Int(0.002 / max(try time($0, calls: 2), 1e-9))) }
+  var times = Array(repeating: [Double](), count: bodies.count)
+  let end = DispatchTime.now().uptimeNanoseconds + 1_000_000_000
+  repeat {
+    for (index, body) in bodies.enumerated() {
+      try body()
+      times[index].append(try time(body, calls: calls[index]))
+    }
+  } while DispatchTime.now().uptimeNanoseconds < end || times[0].count < 5
+  return times.map { $0.sorted()[$0.count / 2] }
+}
+
+/// Four digits and a unit.
+private func duration(_ seconds: Double) -> String {
+  switch seconds {
+  case ..<1e-3: String(format: "%.4g us", seconds * 1e6)
+  case ..<1: String(format: "%.4g ms", seconds * 1e3)
+  default: String(format: "%.4g s", seconds)
+  }
+}
+
+/// Four numbers with commas between them.
+struct ShapeArgument: ExpressibleByArgument {
+  let shape: Shape
+
+  init?(argument: String) {
+    let fields = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    let extents = fields.compactMap { $0 }
+    guard extents.count == fields.count, extents.count == 4, extents.allSatisfy({ $0 > 0 }) else { return nil }
+    shape = Shape(extents)
+  }
+}
+
+extension DType: ExpressibleByArgument {}
