@@ -249,23 +249,18 @@ INLINE void add_moments(norm_type type, const char *x, size_t count, float shift
   fold(&moments->square, (q0 + q1) + (q2 + q3));
 }
 
-INLINE void finish_moments(const lane_moments *moments, double *sums) {
-  sums[0] += lane_total(&moments->sum);
-  sums[1] += lane_total(&moments->square);
-}
-
-INLINE void plane_moments_of(norm_type type, const char *x, size_t count, float shift, double *sums) {
+INLINE norm_moments plane_moments_of(norm_type type, const char *x, size_t count, float shift) {
   lane_moments moments = {0};
   for (size_t i = 0; i < count; i += norm_plane_block)
     add_moments(type, x + i * width(type), least(count - i, norm_plane_block), shift, &moments);
-  finish_moments(&moments, sums);
+  return (norm_moments){lane_total(&moments.sum), lane_total(&moments.square)};
 }
 
-static void PASTE(plane_moments, ISA)(norm_type type, const void *x, size_t count, float shift, double *sums) {
+static norm_moments PASTE(plane_moments, ISA)(norm_type type, const void *x, size_t count, float shift) {
   switch (type) {
-  case norm_float32: plane_moments_of(norm_float32, x, count, shift, sums); break;
-  case norm_float16: plane_moments_of(norm_float16, x, count, shift, sums); break;
-  case norm_bfloat16: plane_moments_of(norm_bfloat16, x, count, shift, sums); break;
+  case norm_float16: return plane_moments_of(norm_float16, x, count, shift);
+  case norm_bfloat16: return plane_moments_of(norm_bfloat16, x, count, shift);
+  default: return plane_moments_of(norm_float32, x, count, shift);
   }
 }
 
@@ -533,10 +528,9 @@ INLINE void add_pair(block_sums *b, bool odd, pair p) {
   b->largest = larger(magnitude(p.dn), b->largest);
 }
 
-INLINE void plane_gradient_sums_of(norm_type type, norm_activation activation, norm_residual residual, float leak,
-                                   const char *dy, const char *x, const char *r, size_t count,
-                                   const norm_affine *affine, const norm_slope *slope, double *sums,
-                                   float *largest) {
+INLINE norm_gradient_sums plane_gradient_sums_of(norm_type type, norm_activation activation, norm_residual residual,
+                                                 float leak, const char *dy, const char *x, const char *r, size_t count,
+                                                 const norm_affine *affine, const norm_slope *slope) {
   const size_t bytes = width(type);
   const bool reads_residual = NEEDS_RESIDUAL(activation, residual);
   const affine_values a = affine_of_one(affine);
@@ -576,21 +570,23 @@ INLINE void plane_gradient_sums_of(norm_type type, norm_activation activation, n
     if (reads_residual) r += block * bytes;
     count -= block;
   }
-  sums[0] += lane_total(&sum);
-  sums[1] += lane_total(&product);
+  norm_gradient_sums result = {lane_total(&sum), lane_total(&product), 0};
   for (int lane = 0; lane < lanes; lane++)
-    if (most[lane] > *largest) *largest = most[lane];
+    if (most[lane] > result.largest) result.largest = most[lane];
+  return result;
 }
 
-static void PASTE(plane_gradient_sums, ISA)(const norm_form *form, const void *dy, const void *x, const void *residual,
-                                            size_t count, const norm_affine *affine, const norm_slope *slope,
-                                            double *sums, float *largest) {
+static norm_gradient_sums PASTE(plane_gradient_sums, ISA)(const norm_form *form, const void *dy, const void *x,
+                                                          const void *residual, size_t count, const norm_affine *affine,
+                                                          const norm_slope *slope) {
+  norm_gradient_sums result = {0, 0, 0};
 #define CASE(type) WITH_GRADIENT_FORM(CALL, form, type)
 #define CALL(type, activation, place)                                                                                  \
-  plane_gradient_sums_of(type, activation, place, form->slope, dy, x, residual, count, affine, slope, sums, largest)
+  result = plane_gradient_sums_of(type, activation, place, form->slope, dy, x, residual, count, affine, slope)
   WITH_TYPE(CASE, form)
 #undef CALL
 #undef CASE
+  return result;
 }
 
 INLINE void column_gradient_sums(norm_type type, norm_activation activation, norm_residual residual, float leak,

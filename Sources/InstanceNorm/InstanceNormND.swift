@@ -91,9 +91,14 @@ public class InstanceNormND: Module {
   }
 
   /// (C), ones at first; nil unless ``affine``.
-  public final var scale: Variable? { vars["scale"] }
+  public private(set) final var scale: Variable?
   /// (C), zeros at first; nil unless ``affine``.
-  public final var bias: Variable? { vars["bias"] }
+  public private(set) final var bias: Variable?
+
+  override func varsDidChange() {
+    scale = vars["scale"]
+    bias = vars["bias"]
+  }
 
   public override var supportedTypes: [DType] { DType.allCases }
   public override var fileNames: [String: String] { ["scale": "weight"] }
@@ -155,10 +160,8 @@ public class InstanceNormND: Module {
     try checkDataType(data.dtype)
     let residual = try residual.map { try data.agreeing($0, "\(className), residual") }
     let (scale, bias) = (try parameter(scale, for: data), try parameter(bias, for: data))
+    var (mean, invStd) = try statistics(for: data)
     reset()
-    let planes: Shape = [data.shape[0], numOfMaps]
-    var mean = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
-    var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     let isOwn = data.isUnique()
     var output = isOwn ? data : try Tensor(uninitializedLike: data)
     try data.storage.backend.instanceNorm(
@@ -183,11 +186,9 @@ public class InstanceNormND: Module {
     try checkDataType(data.dtype)
     let scale = try parameter(scale, for: data)
     let bias = try parameter(bias, for: data)
+    var (mean, invStd) = try statistics(for: data)
     forgetStatistics()
-    let planes: Shape = [data.shape[0], numOfMaps]
     var output = try Tensor(uninitializedLike: data)
-    var mean = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
-    var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     try data.storage.backend.instanceNorm(
       data, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue(residual), into: &output, mean: &mean,
       invStd: &invStd)
@@ -241,6 +242,20 @@ public class InstanceNormND: Module {
     forgetStatistics()
   }
 
+  /// Room for the means and deviations of some data's planes: the last call's, where nobody else has them.
+  private func statistics(for data: Tensor) throws -> (mean: Tensor, invStd: Tensor) {
+    if saveMean?.isUnique() == true, saveInvVar?.isUnique() == true, let saveMean, let saveInvVar,
+      saveMean.storage.backendIdentity == data.storage.backendIdentity, saveMean.shape[0] == data.shape[0]
+    {
+      return (saveMean, saveInvVar)
+    }
+    let planes: Shape = [data.shape[0], numOfMaps]
+    return (
+      try Tensor(uninitialized: planes, dtype: .float64, on: data.device),
+      try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
+    )
+  }
+
   private func forgetStatistics() {
     saveMean = nil
     saveInvVar = nil
@@ -276,18 +291,23 @@ public class InstanceNormND: Module {
   /// A variable's values, once they are known to fit the data.
   private func parameter(_ variable: Variable?, for data: Tensor) throws -> Tensor? {
     guard let variable else { return nil }
-    for tensor in [variable.data, variable.grad] {
-      guard tensor.shape == [numOfMaps], tensor.dtype == calcType.parameterDType else {
-        throw ModuleError.variable(
-          module: className, name: variable.name, expected: "shape (\(numOfMaps),), \(calcType.parameterDType)",
-          got: "\(tensor.shape), \(tensor.dtype)")
-      }
-      guard tensor.device == data.device else {
-        throw DeviceError.mismatch(
-          operation: "\(className), variable '\(variable.name)'", expected: data.device, got: tensor.device)
-      }
+    let values = variable.data
+    try check(values, variable, data)
+    try check(variable.grad, variable, data)
+    return values
+  }
+
+  @inline(__always)
+  private func check(_ tensor: Tensor, _ variable: Variable, _ data: Tensor) throws {
+    guard tensor.shape.rank == 1, tensor.shape[0] == numOfMaps, tensor.dtype == calcType.parameterDType else {
+      throw ModuleError.variable(
+        module: className, name: variable.name, expected: "shape (\(numOfMaps),), \(calcType.parameterDType)",
+        got: "\(tensor.shape), \(tensor.dtype)")
     }
-    return variable.data
+    guard tensor.isBeside(data) else {
+      throw DeviceError.mismatch(
+        operation: "\(className), variable '\(variable.name)'", expected: data.device, got: tensor.device)
+    }
   }
 }
 

@@ -18,7 +18,9 @@ open class Module: CustomStringConvertible {
   public let name: String?
 
   /// The trained parameters, by name.
-  public private(set) var vars: [String: Variable] = [:]
+  public private(set) var vars: [String: Variable] = [:] {
+    didSet { varsDidChange() }
+  }
   /// Tensors that belong to the layer's state and are saved with it, but are not trained.
   public private(set) var attrs: [String: Tensor] = [:]
 
@@ -111,7 +113,7 @@ open class Module: CustomStringConvertible {
     guard let data else { throw ModuleError.backwardBeforeForward(module: className) }
     try checkGradShape(grad.shape)
     try checkGradType(grad.dtype)
-    guard grad.device == data.device else {
+    guard grad.isBeside(data) else {
       throw DeviceError.mismatch(operation: "\(className), backward", expected: data.device, got: grad.device)
     }
   }
@@ -179,6 +181,9 @@ open class Module: CustomStringConvertible {
   public final func setVar(_ variable: Variable) {
     vars[variable.name] = variable
   }
+
+  /// For layers that keep what they look up at every call.
+  func varsDidChange() {}
 
   /// Gives the layer a tensor that is saved with it but not trained, or a new value for it.
   public final func setAttr(_ name: String, _ value: Tensor) {

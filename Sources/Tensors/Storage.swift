@@ -8,6 +8,8 @@ public final class Storage: @unchecked Sendable {
   public let address: UnsafeMutableRawPointer
   public let byteCount: Int
   public let backend: any Backend
+  /// Which backend it is, to compare without counting references.
+  package let backendIdentity: ObjectIdentifier
 
   /// Uninitialised memory for `byteCount` bytes.
   ///
@@ -16,6 +18,7 @@ public final class Storage: @unchecked Sendable {
     self.address = try backend.allocate(byteCount: byteCount)
     self.byteCount = byteCount
     self.backend = backend
+    backendIdentity = ObjectIdentifier(backend)
   }
 
   deinit {

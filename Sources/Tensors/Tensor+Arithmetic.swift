@@ -61,7 +61,7 @@ extension Tensor {
     guard other.dtype == dtype else {
       throw TensorError.dtypeMismatch(operation: operation, expected: dtype, got: other.dtype)
     }
-    guard other.device == device else {
+    guard isBeside(other) else {
       throw DeviceError.mismatch(operation: operation, expected: device, got: other.device)
     }
     return try other.to(layout)

@@ -40,8 +40,12 @@ public struct Tensor: Sendable {
 
   /// A tensor like another (shape, dtype, layout, device) whose values have yet to be written.
   public init(uninitializedLike other: Tensor, dtype: DType? = nil) throws {
-    try self.init(
-      uninitialized: other.shape, dtype: dtype ?? other.dtype, layout: other.layout, on: other.device)
+    let dtype = dtype ?? other.dtype
+    let (byteCount, overflow) = other.count.multipliedReportingOverflow(by: dtype.byteCount)
+    if overflow { throw TensorError.invalidShape(other.shape, reason: "the number of bytes overflows") }
+    self.init(
+      shape: other.shape, dtype: dtype, layout: other.layout, count: other.count,
+      storage: try Storage(byteCount: byteCount, on: other.storage.backend))
   }
 
   private init(shape: Shape, dtype: DType, layout: Layout, count: Int, storage: Storage) {
@@ -55,6 +59,11 @@ public struct Tensor: Sendable {
   /// The same memory under another shape and layout, whose number of values the caller knows to be the same.
   package func reinterpreted(as shape: Shape, layout: Layout = .nchw) -> Tensor {
     Tensor(shape: shape, dtype: dtype, layout: layout, count: count, storage: storage)
+  }
+
+  /// Whether another tensor is on the same device.
+  package func isBeside(_ other: Tensor) -> Bool {
+    storage.backendIdentity == other.storage.backendIdentity || device == other.device
   }
 
   /// Whether no other tensor has this one's memory.

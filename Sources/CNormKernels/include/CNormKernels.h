@@ -59,16 +59,27 @@ typedef struct norm_slope {
 /// Values in a block of a plane: sums are in float32 within, in float64 beyond.
 enum { norm_plane_block = 1024, norm_pixel_block = 64 };
 
+/// Of a piece of a plane.
+typedef struct norm_moments {
+  /// Of x - shift.
+  double sum, square;
+} norm_moments;
+typedef struct norm_gradient_sums {
+  /// Of dn, and of dn xhat.
+  double sum, product;
+  /// The largest |dn|.
+  float largest;
+} norm_gradient_sums;
+
 typedef struct norm_kernels {
   /// As in the environment variable INSTNORM_ISA.
   const char *name;
   bool (*_Nonnull runs_here)(void);
   bool has_fma;
 
-  /// sums[0] += sum of x - shift; sums[1] += sum of its square.
-  void (*_Nonnull plane_moments)(norm_type type, const void *x, size_t count, float shift, double *sums);
+  norm_moments (*_Nonnull plane_moments)(norm_type type, const void *x, size_t count, float shift);
 
-  /// The same for all maps of some pixels. `shift`, `sum` and `square` have room for a multiple of 16 maps, and `readable`
+  /// The same for all maps of some pixels, added to what is there. `shift`, `sum` and `square` have room for a multiple of 16 maps, and `readable`
   /// values may be read from x on.
   void (*_Nonnull pixel_moments)(norm_type type, const void *x, size_t pixels, size_t maps, size_t readable,
                         const float *shift, double *sum, double *square);
@@ -79,13 +90,12 @@ typedef struct norm_kernels {
   void (*_Nonnull normalize)(const norm_form *form, const void *x, const void *_Nullable residual, void *y, size_t count,
                     size_t maps, size_t first, const norm_affine *affine, const void *_Nullable ahead);
 
-  /// sums[0] += sum of dn; sums[1] += sum of dn xhat; *largest becomes the largest |dn| so far. dn is dy times the
-  /// activation's slope at n.
-  void (*_Nonnull plane_gradient_sums)(const norm_form *form, const void *dy, const void *x, const void *_Nullable residual,
-                              size_t count, const norm_affine *affine, const norm_slope *slope,
-                              double *sums, float *largest);
+  /// dn is dy times the activation's slope at n.
+  norm_gradient_sums (*_Nonnull plane_gradient_sums)(const norm_form *form, const void *dy, const void *x,
+                                                     const void *_Nullable residual, size_t count,
+                                                     const norm_affine *affine, const norm_slope *slope);
 
-  /// The same for all maps of some pixels.
+  /// The same for all maps of some pixels, added to what is there.
   void (*_Nonnull pixel_gradient_sums)(const norm_form *form, const void *dy, const void *x, const void *_Nullable residual,
                               size_t pixels, size_t maps, size_t readable, const norm_affine *affine,
                               const norm_slope *slope, double *sum, double *product, float *largest);

@@ -5,6 +5,7 @@ struct TunedPlanes {
   let call: NormCall
   private let tuned: TunedForm
   private let segments: Segments
+  private let size: PlaneSize
 
   init?(_ call: NormCall, _ kernels: Kernels?) {
     guard
@@ -16,13 +17,16 @@ struct TunedPlanes {
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)
+    size = PlaneSize(call.planes.size)
   }
 
   func run(threads: Int) {
     let planes = call.planes
     let shares = Parallel.shareCount(items: planes.count * segments.count, values: planes.valueCount, threads: threads)
     let isEven = planes.count % shares == 0 || planes.count >= 8 * shares
-    if isEven || segments.count == 1 {
+    if shares == 1 {
+      whole(0..<planes.count)
+    } else if isEven || segments.count == 1 {
       Parallel.run(items: planes.count, values: planes.valueCount, shares: min(shares, planes.count)) { _, items in
         whole(items)
       }
@@ -68,45 +72,33 @@ struct TunedPlanes {
 
   private func sums(of plane: Int) -> ShiftedSums {
     let planes = call.planes
-    var sums = ShiftedSums(
+    var sums = sums(
+      of: plane,
       shift: shiftSample(planes.dtype, call.input, offset: plane * planes.size, stride: 1, size: planes.size))
-    add(plane, to: &sums)
-    let count = Double(planes.size)
-    if sums.isFarOff(count) {
-      sums = ShiftedSums(shift: Float(sums.moments(count).mean))
-      add(plane, to: &sums)
-    }
+    if sums.isFarOff(size) { sums = self.sums(of: plane, shift: Float(sums.mean(size))) }
     return sums
   }
 
-  private func add(_ plane: Int, to sums: inout ShiftedSums) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: 2) { total in
-      total.initialize(repeating: 0)
-      for index in 0..<segments.count {
-        addSegment(plane, index, shift: sums.shift, to: total.baseAddress!)
-      }
-      sums.sum = total[0]
-      sums.square = total[1]
-    }
+  private func sums(of plane: Int, shift: Float) -> ShiftedSums {
+    var sums = ShiftedSums(shift: shift)
+    for index in 0..<segments.count { sums.add(moments(of: plane, segment: index, shift: shift)) }
+    return sums
   }
 
-  private func addSegment(_ plane: Int, _ index: Int, shift: Float, to total: UnsafeMutablePointer<Double>) {
-    let range = segments[index]
-    tuned.kernels.table.pointee.plane_moments(
-      tuned.form.type, address(call.input, plane, range.lowerBound), range.count, shift, total)
+  private func moments(of plane: Int, segment: Int, shift: Float) -> norm_moments {
+    let range = segments[segment]
+    return tuned.kernels.table.pointee.plane_moments(
+      tuned.form.type, address(call.input, plane, range.lowerBound), range.count, shift)
   }
 
   /// What a plane's sums say of how to normalise it. Writes its statistics.
   private func record(_ plane: Int, _ sums: ShiftedSums) -> Record {
-    let moments = sums.moments(Double(call.planes.size))
     let map = plane % call.planes.maps
-    let standardization = Standardization(moments, epsilon: call.epsilon, prescale: 1)
-    guard
-      let affine = FloatAffine(
-        mean: standardization.shift, invStd: standardization.invStd, scale: call.scale[map], bias: call.bias[map])
+    let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
+    guard let affine = FloatAffine(mean: mean, invStd: invStd, scale: call.scale[map], bias: call.bias[map])
     else { return Record(isWide: true) }
-    call.mean?[plane] = standardization.shift
-    call.invStd?[plane] = standardization.invStd
+    call.mean?[plane] = mean
+    call.invStd?[plane] = invStd
     return Record(affine: affine)
   }
 
@@ -138,25 +130,20 @@ struct TunedPlanes {
 
   private func split(_ plane: Int, threads: Int) {
     let planes = call.planes
-    let count = Double(planes.size)
     let shares = Parallel.shareCount(items: segments.count, values: planes.size, threads: threads)
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * segments.count) { pieces in
+    withUnsafeTemporaryAllocation(of: norm_moments.self, capacity: segments.count) { pieces in
       let pieceBase = pieces.baseAddress!
       func total(_ shift: Float) -> ShiftedSums {
-        pieces.initialize(repeating: 0)
         Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
-          for index in items { addSegment(plane, index, shift: shift, to: pieceBase + 2 * index) }
+          for index in items { pieceBase[index] = moments(of: plane, segment: index, shift: shift) }
         }
         var sums = ShiftedSums(shift: shift)
-        for index in 0..<segments.count {
-          sums.sum += pieces[2 * index]
-          sums.square += pieces[2 * index + 1]
-        }
+        for index in 0..<segments.count { sums.add(pieceBase[index]) }
         return sums
       }
       var sums = total(
         shiftSample(planes.dtype, call.input, offset: plane * planes.size, stride: 1, size: planes.size))
-      if sums.isFarOff(count) { sums = total(Float(sums.moments(count).mean)) }
+      if sums.isFarOff(size) { sums = total(Float(sums.mean(size))) }
       let record = record(plane, sums)
       if record.isWide { return plain(plane) }
       Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in

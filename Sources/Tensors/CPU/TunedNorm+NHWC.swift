@@ -45,7 +45,7 @@ struct TunedPictures {
   private func normalize(_ image: Int, _ room: PictureScratch, shares: Int) throws {
     let planes = call.planes
     let values = planes.size * planes.maps
-    let count = Double(planes.size)
+    let size = PlaneSize(planes.size)
     let input = call.input + image * values * tuned.valueBytes
     for map in 0..<planes.maps {
       room.shifts[map] = shiftSample(planes.dtype, input, offset: map, stride: planes.maps, size: planes.size)
@@ -53,21 +53,21 @@ struct TunedPictures {
     sum(image, room, shares: shares)
     // The others come out as before: each map's sums are its own.
     var isAnyFarOff = false
-    for map in 0..<planes.maps where room.sums(map).isFarOff(count) {
-      room.shifts[map] = Float(room.sums(map).moments(count).mean)
+    for map in 0..<planes.maps where room.sums(map).isFarOff(size) {
+      room.shifts[map] = Float(room.sums(map).mean(size))
       isAnyFarOff = true
     }
     if isAnyFarOff { sum(image, room, shares: shares) }
 
     var wide: [Int] = []
     for map in 0..<planes.maps {
-      let standardization = Standardization(room.sums(map).moments(count), epsilon: call.epsilon, prescale: 1)
-      let affine = FloatAffine(
-        mean: standardization.shift, invStd: standardization.invStd, scale: call.scale[map], bias: call.bias[map])
+      let sums = room.sums(map)
+      let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
+      let affine = FloatAffine(mean: mean, invStd: invStd, scale: call.scale[map], bias: call.bias[map])
       room.affine.set(map, affine ?? FloatAffine())
       if affine == nil { wide.append(map) }
-      call.mean?[image * planes.maps + map] = standardization.shift
-      call.invStd?[image * planes.maps + map] = standardization.invStd
+      call.mean?[image * planes.maps + map] = mean
+      call.invStd?[image * planes.maps + map] = invStd
     }
     room.affine.wrap(planes.maps)
 
@@ -180,7 +180,9 @@ struct AffineArrays {
   }
 
   func wrap(_ maps: Int) {
-    for array in [shift, gain, offset] { wrapAround(array, maps) }
+    wrapAround(shift, maps)
+    wrapAround(gain, maps)
+    wrapAround(offset, maps)
   }
 }
 
@@ -201,13 +203,16 @@ struct SlopeArrays {
   }
 
   func wrap(_ maps: Int) {
-    for array in [invStd, centre, mean, slope] { wrapAround(array, maps) }
+    wrapAround(invStd, maps)
+    wrapAround(centre, maps)
+    wrapAround(mean, maps)
+    wrapAround(slope, maps)
   }
 }
 
 /// The first 15 values once more behind the last.
 private func wrapAround(_ array: UnsafeMutablePointer<Float>, _ count: Int) {
-  for index in 0..<15 { array[count + index] = array[index % count] }
+  for index in 0..<15 { array[count + index] = array[index] }
 }
 
 /// Planes of a picture that go the plain way, set aside until the kernels are through with the rest.

@@ -11,17 +11,39 @@ struct ShiftedSums {
   var sum = 0.0
   var square = 0.0
 
-  /// Whether the shift was so far from the mean, in deviations, that the variance has lost digits. Then the mean found is a
-  /// shift that is near enough.
-  func isFarOff(_ count: Double) -> Bool {
-    let distance = sum / count
-    return distance * distance * 5 > square / count * 4
+  mutating func add(_ moments: norm_moments) {
+    sum += moments.sum
+    square += moments.square
   }
 
-  func moments(_ count: Double) -> Moments {
-    let squares = square - sum * sum / count
-    return Moments(count: count, mean: Double(shift) + sum / count, squaredDeviations: squares < 0 ? 0 : squares)
+  /// Whether the shift was so far from the mean, in deviations, that the variance has lost digits. Then the mean found
+  /// is a shift that is near enough.
+  func isFarOff(_ size: PlaneSize) -> Bool {
+    let distance = sum * size.inverse
+    return distance * distance * 5 > square * size.inverse * 4
   }
+
+  func mean(_ size: PlaneSize) -> Double { Double(shift) + sum * size.inverse }
+
+  func variance(_ size: PlaneSize) -> Double {
+    let distance = sum * size.inverse
+    let variance = square * size.inverse - distance * distance
+    // Rounding may leave a hair below zero. Written so that NaN passes.
+    return variance < 0 ? 0 : variance
+  }
+
+  /// 1 / sqrt(variance + epsilon); 0 where that is a division by zero.
+  func invStd(_ size: PlaneSize, epsilon: Double) -> Double {
+    let spread = variance(size) + epsilon
+    return spread == 0 ? 0 : 1 / spread.squareRoot()
+  }
+}
+
+/// H W, and what sums over planes are multiplied by for means.
+struct PlaneSize {
+  let inverse: Double
+
+  init(_ size: Int) { inverse = 1 / Double(size) }
 }
 
 /// How a plane is normalised in float32: n = (x - shift) gain + offset.

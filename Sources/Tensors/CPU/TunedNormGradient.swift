@@ -58,46 +58,33 @@ struct TunedPlaneGradients {
     }
   }
 
-  private struct Piece {
-    var sum = 0.0
-    var product = 0.0
-    var largest: Float = 0
-  }
-
   private func gradient(of plane: Int, shares: Int) {
     let planes = call.planes
     guard let affine = floatAffine(call, plane) else { return plain(plane) }
     var slope = floatSlope(call, plane, affine)
-    var total = Piece()
-    withUnsafeTemporaryAllocation(of: Piece.self, capacity: segments.count) { pieces in
-      pieces.initialize(repeating: Piece())
-      let base = pieces.baseAddress!
+    var total = norm_gradient_sums()
+    withUnsafeTemporaryAllocation(of: norm_gradient_sums.self, capacity: segments.count) { pieces in
+      let pieceBase = pieces.baseAddress!
       with(affine, slope) { affine, slope in
         Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
           for index in items {
             let range = segments[index]
+            let start = range.lowerBound
             var form = tuned.form
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: 2) { sums in
-              sums.initialize(repeating: 0)
-              tuned.kernels.table.pointee.plane_gradient_sums(
-                &form, address(call.gradient, plane, range.lowerBound), address(call.input, plane, range.lowerBound),
-                call.residual.map { address($0, plane, range.lowerBound) }, range.count, affine, slope,
-                sums.baseAddress!, &base[index].largest)
-              base[index].sum = sums[0]
-              base[index].product = sums[1]
-            }
+            pieceBase[index] = tuned.kernels.table.pointee.plane_gradient_sums(
+              &form, address(call.gradient, plane, start), address(call.input, plane, start),
+              call.residual.map { address($0, plane, start) }, range.count, affine, slope)
           }
         }
       }
-      for piece in pieces {
-        total.sum += piece.sum
-        total.product += piece.product
-        total.largest = max(total.largest, piece.largest)
+      for index in 0..<segments.count {
+        total.sum += pieceBase[index].sum
+        total.product += pieceBase[index].product
+        total.largest = max(total.largest, pieceBase[index].largest)
       }
     }
     guard
-      finish(
-        call, plane, affine.gain, sum: total.sum, product: total.product, largest: total.largest, &slope)
+      finish(call, plane, affine.gain, sum: total.sum, product: total.product, largest: total.largest, &slope)
     else { return plain(plane) }
     guard let dx = call.inputGradient else { return }
     with(affine, slope) { affine, slope in
