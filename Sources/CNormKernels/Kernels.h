@@ -1,5 +1,5 @@
-// The kernels, written once over vectors of 16 values. Each instruction set's file defines ISA, HAS_FMA, HAS_HALF and
-// RUNS_HERE and includes this between its `#pragma clang attribute`s.
+// The kernels, written once over vectors of 16 values. Each instruction set's file defines ISA, HAS_FMA, HAS_HALF,
+// RUNS_HERE and COLUMNS, how many vectors of maps it has registers for, and includes this between its `#pragma clang attribute`s.
 //
 // Vectors are clang's: wider than the machine's registers, they become several. Functions take types and forms as
 // constants and are inlined, so that the branches on them are gone from each loop.
@@ -210,6 +210,14 @@ INLINE void fold(lane_sums *sums, floats block) {
   sums->high += high(block);
 }
 
+/// The same where the sums are 16 float64 values in memory.
+INLINE void fold_into(double *sums, floats block) {
+  lane_sums lanes_sums;
+  __builtin_memcpy(&lanes_sums, sums, sizeof lanes_sums);
+  fold(&lanes_sums, block);
+  __builtin_memcpy(sums, &lanes_sums, sizeof lanes_sums);
+}
+
 INLINE double lane_total(const lane_sums *sums) { return total(sums->low + sums->high); }
 
 // MARK: - Moments
@@ -264,50 +272,63 @@ static norm_moments PASTE(plane_moments, ISA)(norm_type type, const void *x, siz
   }
 }
 
-/// 16 maps of a block of pixels. `few` is how many maps may be read, or 0 if all 16 of each pixel.
-INLINE void column_moments(norm_type type, const char *x, size_t pixels, size_t stride, size_t few, floats shift,
-                           double *sum, double *square) {
-  floats s = 0, q0 = 0, q1 = 0, q2 = 0, q3 = 0;
+/// `columns` times 16 maps of a block of pixels. `few` is how many maps may be read, or 0 if all of each pixel; it goes
+/// with one column.
+INLINE void column_moments(norm_type type, int columns, const char *x, size_t pixels, size_t stride, size_t few,
+                           const float *shift, double *sum, double *square) {
+  floats shifts[4], s[4], q0[4], q1[4], q2[4], q3[4];
+#pragma clang loop unroll(full)
+  for (int c = 0; c < columns; c++) {
+    shifts[c] = load(norm_float32, shift + c * lanes);
+    s[c] = q0[c] = q1[c] = q2[c] = q3[c] = 0;
+  }
+#define PIXEL(p, c)                                                                                                    \
+  ((few ? load_few(type, x + (p) * stride, few) : load(type, x + (p) * stride + (size_t)(c) * lanes * width(type))) -  \
+   shifts[c])
   size_t p = 0;
-#define PIXEL(p) ((few ? load_few(type, x + (p) * stride, few) : load(type, x + (p) * stride)) - shift)
   for (; p + 4 <= pixels; p += 4) {
-    floats d0 = PIXEL(p), d1 = PIXEL(p + 1), d2 = PIXEL(p + 2), d3 = PIXEL(p + 3);
-    s += (d0 + d1) + (d2 + d3);
-    q0 = multiply_add(d0, d0, q0);
-    q1 = multiply_add(d1, d1, q1);
-    q2 = multiply_add(d2, d2, q2);
-    q3 = multiply_add(d3, d3, q3);
+#pragma clang loop unroll(full)
+    for (int c = 0; c < columns; c++) {
+      floats d0 = PIXEL(p, c), d1 = PIXEL(p + 1, c), d2 = PIXEL(p + 2, c), d3 = PIXEL(p + 3, c);
+      s[c] += (d0 + d1) + (d2 + d3);
+      q0[c] = multiply_add(d0, d0, q0[c]);
+      q1[c] = multiply_add(d1, d1, q1[c]);
+      q2[c] = multiply_add(d2, d2, q2[c]);
+      q3[c] = multiply_add(d3, d3, q3[c]);
+    }
   }
   for (; p < pixels; p++) {
-    floats d0 = PIXEL(p);
-    s += d0;
-    q0 = multiply_add(d0, d0, q0);
+#pragma clang loop unroll(full)
+    for (int c = 0; c < columns; c++) {
+      floats d0 = PIXEL(p, c);
+      s[c] += d0;
+      q0[c] = multiply_add(d0, d0, q0[c]);
+    }
   }
 #undef PIXEL
-  floats q = (q0 + q1) + (q2 + q3);
-  lane_sums sums, squares;
-  __builtin_memcpy(&sums, sum, sizeof sums);
-  __builtin_memcpy(&squares, square, sizeof squares);
-  fold(&sums, s);
-  fold(&squares, q);
-  __builtin_memcpy(sum, &sums, sizeof sums);
-  __builtin_memcpy(square, &squares, sizeof squares);
+#pragma clang loop unroll(full)
+  for (int c = 0; c < columns; c++) {
+    fold_into(sum + c * lanes, s[c]);
+    fold_into(square + c * lanes, (q0[c] + q1[c]) + (q2[c] + q3[c]));
+  }
 }
 
 INLINE void pixel_moments_of(norm_type type, const char *x, size_t pixels, size_t maps, size_t readable,
                              const float *shift, double *sum, double *square) {
-  const size_t bytes = width(type);
+  const size_t bytes = width(type), stride = maps * bytes;
   for (size_t start = 0; start < pixels; start += norm_pixel_block) {
     size_t block = least(pixels - start, norm_pixel_block);
-    for (size_t map = 0; map < maps; map += lanes) {
+    size_t map = 0;
+    for (; map + COLUMNS * lanes <= maps; map += COLUMNS * lanes)
+      column_moments(type, COLUMNS, x + (start * maps + map) * bytes, block, stride, 0, shift + map, sum + map,
+                     square + map);
+    for (; map < maps; map += lanes) {
       // A last vector of fewer than 16 maps goes on into the next pixel, where there is one.
       size_t at = start * maps + map;
-      size_t few = at + (block - 1) * maps + lanes <= readable ? 0 : maps - map;
-      floats shifts = load(norm_float32, shift + map);
-      if (few)
-        column_moments(type, x + at * bytes, block, maps * bytes, few, shifts, sum + map, square + map);
+      if (at + (block - 1) * maps + lanes <= readable)
+        column_moments(type, 1, x + at * bytes, block, stride, 0, shift + map, sum + map, square + map);
       else
-        column_moments(type, x + at * bytes, block, maps * bytes, 0, shifts, sum + map, square + map);
+        column_moments(type, 1, x + at * bytes, block, stride, maps - map, shift + map, sum + map, square + map);
     }
   }
 }
@@ -358,7 +379,11 @@ INLINE walk walk_from(size_t map, size_t maps) { return (walk){map, maps, maps >
 
 INLINE void advance(walk *walk) {
   walk->map += walk->step;
-  if (walk->map >= walk->maps) walk->map -= walk->maps;
+  if (walk->map >= walk->maps) {
+    walk->map -= walk->maps;
+    // Keeps it a branch, which is foreseen. A conditional move would be waited for at every vector.
+    __asm__ volatile("");
+  }
 }
 
 /// How many values come before `to` is aligned to a vector's size; none where it cannot be.
@@ -612,13 +637,8 @@ INLINE void column_gradient_sums(norm_type type, norm_activation activation, nor
   if (p < pixels) add_pair(&b, false, PAIR);
 #undef PAIR
 #undef READ
-  lane_sums sums, products;
-  __builtin_memcpy(&sums, sum, sizeof sums);
-  __builtin_memcpy(&products, product, sizeof products);
-  fold(&sums, b.sum);
-  fold(&products, b.product0 + b.product1);
-  __builtin_memcpy(sum, &sums, sizeof sums);
-  __builtin_memcpy(product, &products, sizeof products);
+  fold_into(sum, b.sum);
+  fold_into(product, b.product0 + b.product1);
   store(norm_float32, largest, b.largest);
 }
 

@@ -1,5 +1,6 @@
 #if defined(__x86_64__)
 #define ISA avx2
+#define COLUMNS 1
 #define HAS_FMA 1
 #define HAS_HALF 1
 #define RUNS_HERE (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))

@@ -1,5 +1,6 @@
 #if defined(__x86_64__)
 #define ISA avx512
+#define COLUMNS 4
 #define HAS_FMA 1
 #define HAS_HALF 1
 #define RUNS_HERE (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&                          \
