@@ -8,6 +8,7 @@ let package = Package(
     // MARK: Public API
     .library(name: "InstanceNorm", targets: ["InstanceNorm"]),
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
+    .library(name: "InstanceNormC", type: .dynamic, targets: ["InstanceNormC"]),
     .executable(name: "instnorm", targets: ["instnorm"]),
   ],
   dependencies: [
@@ -16,6 +17,7 @@ let package = Package(
   targets: [
     // MARK: Public API
     .target(name: "InstanceNorm", dependencies: ["Tensors", "ArrayFiles"]),
+    .target(name: "InstanceNormC", dependencies: ["CInstanceNorm", "Tensors"]),
     .target(name: "ImageFiles", dependencies: ["Tensors", "ArrayFiles", "CVipsShims"]),
     .executableTarget(
       name: "instnorm",
@@ -25,6 +27,7 @@ let package = Package(
       ]),
 
     // MARK: Implementation details
+    .target(name: "CInstanceNorm"),
     .target(name: "CNormKernels", exclude: ["Kernels.h"]),
     .target(name: "Tensors", dependencies: ["CNormKernels"]),
     .target(name: "ArrayFiles", dependencies: ["Tensors"]),
@@ -40,6 +43,7 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "ArrayFiles", "TestSupport"]),
     .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
+    .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
     .testTarget(
       name: "ToolTests", dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart"]),

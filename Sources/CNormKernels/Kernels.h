@@ -272,10 +272,15 @@ static norm_moments PASTE(plane_moments, ISA)(norm_type type, const void *x, siz
   }
 }
 
-/// `columns` times 16 maps of a block of pixels. `few` is how many maps may be read, or 0 if all of each pixel; it goes
-/// with one column.
-INLINE void column_moments(norm_type type, int columns, const char *x, size_t pixels, size_t stride, size_t few,
-                           const float *shift, double *sum, double *square) {
+/// A column's last vector may have fewer than 16 maps and then goes on into the next pixel. Of how many pixels, the first
+/// beginning at value `at`, it may be read whole.
+INLINE size_t whole_pixels(size_t pixels, size_t at, size_t maps, size_t readable) {
+  return at + lanes > readable ? 0 : least(pixels, (readable - lanes - at) / maps + 1);
+}
+
+/// `columns` times 16 maps of a block of pixels. Of pixels from `whole` on only `few` maps may be read, in one column.
+INLINE void column_moments(norm_type type, int columns, const char *x, size_t pixels, size_t whole, size_t few,
+                           size_t stride, const float *shift, double *sum, double *square) {
   floats shifts[4], s[4], q0[4], q1[4], q2[4], q3[4];
 #pragma clang loop unroll(full)
   for (int c = 0; c < columns; c++) {
@@ -283,7 +288,8 @@ INLINE void column_moments(norm_type type, int columns, const char *x, size_t pi
     s[c] = q0[c] = q1[c] = q2[c] = q3[c] = 0;
   }
 #define PIXEL(p, c)                                                                                                    \
-  ((few ? load_few(type, x + (p) * stride, few) : load(type, x + (p) * stride + (size_t)(c) * lanes * width(type))) -  \
+  ((few && (p) >= whole ? load_few(type, x + (p) * stride, few)                                                        \
+                        : load(type, x + (p) * stride + (size_t)(c) * lanes * width(type))) -                          \
    shifts[c])
   size_t p = 0;
   for (; p + 4 <= pixels; p += 4) {
@@ -320,15 +326,14 @@ INLINE void pixel_moments_of(norm_type type, const char *x, size_t pixels, size_
     size_t block = least(pixels - start, norm_pixel_block);
     size_t map = 0;
     for (; map + COLUMNS * lanes <= maps; map += COLUMNS * lanes)
-      column_moments(type, COLUMNS, x + (start * maps + map) * bytes, block, stride, 0, shift + map, sum + map,
+      column_moments(type, COLUMNS, x + (start * maps + map) * bytes, block, block, 0, stride, shift + map, sum + map,
                      square + map);
     for (; map < maps; map += lanes) {
-      // A last vector of fewer than 16 maps goes on into the next pixel, where there is one.
-      size_t at = start * maps + map;
-      if (at + (block - 1) * maps + lanes <= readable)
-        column_moments(type, 1, x + at * bytes, block, stride, 0, shift + map, sum + map, square + map);
+      size_t at = start * maps + map, whole = whole_pixels(block, at, maps, readable);
+      if (whole == block)
+        column_moments(type, 1, x + at * bytes, block, block, 0, stride, shift + map, sum + map, square + map);
       else
-        column_moments(type, 1, x + at * bytes, block, stride, maps - map, shift + map, sum + map, square + map);
+        column_moments(type, 1, x + at * bytes, block, whole, maps - map, stride, shift + map, sum + map, square + map);
     }
   }
 }
@@ -615,12 +620,12 @@ static norm_gradient_sums PASTE(plane_gradient_sums, ISA)(const norm_form *form,
 }
 
 INLINE void column_gradient_sums(norm_type type, norm_activation activation, norm_residual residual, float leak,
-                                 const char *dy, const char *x, const char *r, size_t pixels, size_t stride, size_t few,
-                                 affine_values a, slope_values s, double *sum, double *product, float *largest) {
+                                 const char *dy, const char *x, const char *r, size_t pixels, size_t whole, size_t few,
+                                 size_t stride, affine_values a, slope_values s, double *sum, double *product, float *largest) {
   const bool reads_residual = NEEDS_RESIDUAL(activation, residual);
   block_sums b = {0, 0, 0, load(norm_float32, largest)};
   size_t p = 0;
-#define READ(from) (few ? load_few(type, (from) + p * stride, few) : load(type, (from) + p * stride))
+#define READ(from) (few && p >= whole ? load_few(type, (from) + p * stride, few) : load(type, (from) + p * stride))
 #define PAIR                                                                                                           \
   gradient_pair(activation, residual, leak, a, s, READ(dy), READ(x), reads_residual ? READ(r) : (floats)0.0f)
   while (p + 2 <= pixels) {
@@ -652,15 +657,15 @@ INLINE void pixel_gradient_sums_of(norm_type type, norm_activation activation, n
     size_t block = least(pixels - start, pixels_at_once);
     for (size_t map = 0; map < maps; map += lanes) {
       size_t at = start * maps + map;
-      size_t few = at + (block - 1) * maps + lanes <= readable ? 0 : maps - map;
+      size_t whole = whole_pixels(block, at, maps, readable);
 #define COLUMN(few)                                                                                                    \
   column_gradient_sums(type, activation, residual, leak, dy + at * bytes, x + at * bytes,                             \
-                       NEEDS_RESIDUAL(activation, residual) ? r + at * bytes : r, block, maps * bytes, few,         \
+                       NEEDS_RESIDUAL(activation, residual) ? r + at * bytes : r, block, whole, few, maps * bytes,  \
                        affine_from(affine, map), slope_from(slope, map), sum + map, product + map, largest + map)
-      if (few)
-        COLUMN(few);
-      else
+      if (whole == block)
         COLUMN(0);
+      else
+        COLUMN(maps - map);
 #undef COLUMN
     }
   }

@@ -38,6 +38,7 @@ struct TunedPlanes {
   // MARK: One thread, several planes
 
   private struct Record {
+    var sums = ShiftedSums(shift: 0)
     var affine = FloatAffine()
     var isWide = false
   }
@@ -49,10 +50,8 @@ struct TunedPlanes {
     withUnsafeTemporaryAllocation(of: Record.self, capacity: most) { records in
       for start in stride(from: range.lowerBound, to: range.upperBound, by: group) {
         let count = min(group, range.upperBound - start)
-        for index in 0..<count {
-          let sums = sums(of: start + index)
-          records[index] = record(start + index, sums)
-        }
+        for index in 0..<count { records[index].sums = sums(of: start + index) }
+        for index in 0..<count { records[index] = record(start + index, records[index].sums) }
         for index in 0..<count {
           let plane = start + index
           if records[index].isWide {

@@ -1,0 +1,257 @@
+import CInstanceNorm
+import InstanceNorm
+import InstanceNormC
+import TestSupport
+import Testing
+
+/// The functions of instancenorm.h, called as C calls them.
+@Suite struct InstanceNormCTests {
+  private static let dtypes: [(DType, instnorm_dtype)] = [
+    (.float32, INSTNORM_FLOAT32), (.float16, INSTNORM_FLOAT16), (.bfloat16, INSTNORM_BFLOAT16),
+    (.float64, INSTNORM_FLOAT64),
+  ]
+  private let shape: Shape = [2, 5, 7, 9]
+
+  private func somePlanes(_ dtype: instnorm_dtype = INSTNORM_FLOAT32, _ layout: Layout = .nchw) -> instnorm_planes {
+    instnorm_planes(
+      images: 2, maps: 5, plane_size: 63, dtype: dtype, layout: layout == .nchw ? INSTNORM_NCHW : INSTNORM_NHWC)
+  }
+
+  private func options(_ activation: Activation, _ place: ResidualPlace, threads: Int32 = 0) -> instnorm_options {
+    var options = instnorm_default_options()
+    switch activation {
+    case .none: options.activation = INSTNORM_NO_ACTIVATION
+    case .relu: options.activation = INSTNORM_RELU
+    case .leakyReLU(let slope):
+      options.activation = INSTNORM_LEAKY_RELU
+      options.negative_slope = slope
+    }
+    options.residual_place = place == .afterActivation ? INSTNORM_AFTER_ACTIVATION : INSTNORM_BEFORE_ACTIVATION
+    options.threads = threads
+    return options
+  }
+
+  @Test(arguments: [Activation.none, .relu, .leakyReLU(slope: 0.2)], ResidualPlace.allCases)
+  func `results have the bits of the layer's, in every type and layout, in place or not`(
+    activation: Activation, place: ResidualPlace
+  ) throws {
+    for (dtype, cType) in Self.dtypes {
+      for layout in Layout.allCases {
+        for hasResidual in [false, true] {
+          func random(_ seed: UInt64) throws -> Tensor {
+            try Tensor.randomNormal(shape, mean: 1, seed: seed).to(dtype).to(layout)
+          }
+          let norm = try InstanceNorm2D(numOfMaps: 5, activation: activation, residualPlace: place)
+          norm.scale?.data = try Tensor.randomNormal([5], seed: 5)
+          norm.bias?.data = try Tensor.randomNormal([5], seed: 6)
+          try norm.calcMode(dtype)
+          let (x, dy, residual) = (try random(1), try random(2), hasResidual ? try random(3) : nil)
+          let y = try residual.map { try norm(x, residual: $0) } ?? norm(x)
+          let dx = try norm.backward(dy)
+
+          let (scale, bias) = (try #require(norm.scale), try #require(norm.bias))
+          var planes = somePlanes(cType, layout)
+          var options = options(activation, place)
+          let mean = try Tensor(uninitialized: [2, 5], dtype: .float64)
+          let invStd = try Tensor(uninitialized: [2, 5], dtype: .float64)
+          func forward(_ x: Tensor, _ y: Tensor) {
+            let status = instnorm_forward(
+              &planes, &options, x.address, scale.data.address, bias.data.address, residual?.address, y.address,
+              mean.doublesAddress, invStd.doublesAddress)
+            #expect(status == INSTNORM_OK)
+          }
+          let out = try random(9)
+          forward(x, out)
+          #expect(try bits(out) == bits(y))
+          #expect(try bits(mean) == bits(#require(norm.saveMean)) && bits(invStd) == bits(#require(norm.saveInvVar)))
+          let own = try random(1)
+          forward(own, own)
+          #expect(try bits(own) == bits(y))
+
+          let (dscale, dbias) = (try 0 * scale.data, try 0 * bias.data)
+          func backward(_ dy: Tensor, _ x: Tensor, _ dx: Tensor?, _ dresidual: Tensor?) {
+            let status = instnorm_backward(
+              &planes, &options, dy.address, x.address, scale.data.address, bias.data.address, residual?.address,
+              mean.doublesAddress, invStd.doublesAddress, dx?.address, dscale.address, dbias.address,
+              dresidual?.address)
+            #expect(status == INSTNORM_OK)
+            #expect((try? bits(dscale)) == (try? bits(scale.grad)))
+            #expect((try? bits(dbias)) == (try? bits(bias.grad)))
+          }
+          let dr = try bits(norm.residualGrad ?? dy)
+          let (dxOut, drOut) = (try random(9), try random(9))
+          backward(dy, x, dxOut, drOut)
+          #expect(try bits(dxOut) == bits(dx) && bits(drOut) == dr)
+          // In dy's memory, in x's, and without dx.
+          let (dyOwn, drOther) = (try random(2), try random(9))
+          backward(dyOwn, x, dyOwn, drOther)
+          #expect(try bits(dyOwn) == bits(dx) && bits(drOther) == dr)
+          let xOwn = try random(1)
+          backward(dy, xOwn, xOwn, nil)
+          #expect(try bits(xOwn) == bits(dx))
+          let dyForResidual = try random(2)
+          backward(dyForResidual, x, nil, dyForResidual)
+          #expect(try bits(dyForResidual) == dr)
+        }
+      }
+    }
+  }
+
+  @Test func `what may be left out may be left out`() throws {
+    let x = try Tensor.randomNormal(shape, seed: 1)
+    let y = try Tensor.zeros(shape)
+    var planes = somePlanes()
+    #expect(instnorm_forward(&planes, nil, x.address, nil, nil, nil, y.address, nil, nil) == INSTNORM_OK)
+    let norm = try InstanceNorm2D(numOfMaps: 5, affine: false)
+    #expect(try bits(y) == bits(norm(x)))
+    let (mean, invStd) = (try #require(norm.saveMean), try #require(norm.saveInvVar))
+    #expect(
+      instnorm_backward(
+        &planes, nil, y.address, x.address, nil, nil, nil, mean.doublesAddress, invStd.doublesAddress, nil, nil, nil,
+        nil) == INSTNORM_OK)
+  }
+
+  @Test func `no pictures and no pixels are legal`() throws {
+    var planes = somePlanes()
+    planes.images = 0
+    #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_OK)
+    let sums = try Tensor.ones([5])
+    #expect(
+      instnorm_backward(&planes, nil, nil, nil, nil, nil, nil, nil, nil, nil, sums.address, nil, nil) == INSTNORM_OK)
+    #expect(try sums.doubles == [0, 0, 0, 0, 0])
+    planes.images = 2
+    planes.plane_size = 0
+    let invStd = try Tensor.zeros([2, 5], dtype: .float64)
+    #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, invStd.doublesAddress) == INSTNORM_OK)
+    #expect(try invStd.doubles.allSatisfy { $0 == 1 / 1e-5.squareRoot() })
+    // So many planes of nothing are nothing to do.
+    planes.images = 1 << 55
+    #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_OK)
+  }
+
+  /// What is wrong, and what the message has to name.
+  @Test func `every wrong argument is refused by name, and nothing is written`() throws {
+    let x = try Tensor.randomNormal(shape, seed: 1)
+    let y = try Tensor.zeros(shape)
+    let statistics = try Tensor.zeros([2, 5], dtype: .float64)
+    func expectRefusal(
+      _ words: String..., planes change: (inout instnorm_planes) -> Void = { _ in },
+      options changeOptions: (inout instnorm_options) -> Void = { _ in },
+      x: UnsafeRawPointer? = UnsafeRawPointer(x.address),
+      scale: UnsafeRawPointer? = nil, residual: UnsafeRawPointer? = nil, y: UnsafeMutableRawPointer? = y.address,
+      mean: UnsafeMutablePointer<Double>? = nil
+    ) {
+      var (planes, options) = (somePlanes(), instnorm_default_options())
+      change(&planes)
+      changeOptions(&options)
+      #expect(
+        instnorm_forward(&planes, &options, x, scale, nil, residual, y, mean, nil) == INSTNORM_INVALID_ARGUMENT,
+        "\(words)")
+      let message = String(cString: instnorm_last_error())
+      for word in ["instnorm_forward: "] + words { #expect(message.contains(word), "\(message)") }
+      #expect(!message.contains("\n"))
+    }
+    expectRefusal("planes->images", "0 or more", "-1", planes: { $0.images = -1 })
+    expectRefusal("planes->maps", "1 or more", "0", planes: { $0.maps = 0 })
+    expectRefusal("planes->plane_size", "-9", planes: { $0.plane_size = -9 })
+    expectRefusal("planes->dtype", "4", planes: { $0.dtype = instnorm_dtype(4) })
+    expectRefusal("planes->layout", "7", planes: { $0.layout = instnorm_layout(7) })
+    expectRefusal("planes", "9223372036854775807", planes: { $0.images = .max })
+    expectRefusal("planes", "4611686018427387904", planes: { $0.plane_size = 1 << 62 })
+    expectRefusal("options->epsilon", "-1e-05", options: { $0.epsilon = -1e-5 })
+    expectRefusal("options->epsilon", "nan", options: { $0.epsilon = .nan })
+    expectRefusal("options->epsilon", "inf", options: { $0.epsilon = .infinity })
+    expectRefusal("options->activation", "3", options: { $0.activation = instnorm_activation(3) })
+    expectRefusal(
+      "options->negative_slope", "inf",
+      options: {
+        $0.activation = INSTNORM_LEAKY_RELU
+        $0.negative_slope = .infinity
+      })
+    expectRefusal("options->residual_place", "2", options: { $0.residual_place = instnorm_residual_place(2) })
+    expectRefusal("options->threads", "-2", options: { $0.threads = -2 })
+    expectRefusal("x", "NULL", x: nil)
+    expectRefusal("y", "NULL", y: nil)
+    expectRefusal("x", "multiple of 4", x: x.address + 2)
+    expectRefusal("scale", "multiple of 4", scale: x.address + 1)
+    expectRefusal("mean", "multiple of 8", mean: UnsafeMutablePointer(bitPattern: 12))
+    expectRefusal("y", "apart from x's", y: x.address + 4)
+    expectRefusal("y", "apart from residual's", residual: y.address + 4)
+    expectRefusal("y", "apart from scale's", scale: y.address + 4)
+    expectRefusal("mean", "apart from y's", mean: y.doublesAddress)
+    #expect(instnorm_forward(nil, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_INVALID_ARGUMENT)
+    #expect(String(cString: instnorm_last_error()) == "instnorm_forward: planes: expected a pointer, got NULL")
+    #expect(try y.doubles.allSatisfy { $0 == 0 })
+
+    var planes = somePlanes()
+    func backwardRefusal(
+      dy: UnsafeRawPointer? = UnsafeRawPointer(x.address), x: UnsafeRawPointer? = UnsafeRawPointer(x.address),
+      mean: UnsafePointer<Double>? = UnsafePointer(statistics.doublesAddress),
+      dx: UnsafeMutableRawPointer? = nil, dscale: UnsafeMutableRawPointer? = nil,
+      dresidual: UnsafeMutableRawPointer? = nil
+    ) -> String {
+      let status = instnorm_backward(
+        &planes, nil, dy, x, nil, nil, nil, mean, statistics.doublesAddress, dx, dscale, nil, dresidual)
+      #expect(status == INSTNORM_INVALID_ARGUMENT)
+      return String(cString: instnorm_last_error())
+    }
+    #expect(backwardRefusal(dy: nil) == "instnorm_backward: dy: expected a pointer, got NULL")
+    #expect(backwardRefusal(x: nil) == "instnorm_backward: x: expected a pointer, got NULL")
+    #expect(backwardRefusal(mean: nil) == "instnorm_backward: mean: expected a pointer, got NULL")
+    #expect(backwardRefusal(dx: y.address, dscale: y.address).contains("dscale: expected memory apart from dx's"))
+    #expect(backwardRefusal(dx: y.address, dresidual: y.address).contains("dresidual"))
+    #expect(backwardRefusal(dx: x.address + 4).contains("dx: expected memory apart from dy's"))
+  }
+
+  @Test func `no memory is a status of its own`() {
+    // Sums of so many planes of nothing.
+    var planes = somePlanes()
+    planes.images = 1 << 48
+    planes.plane_size = 0
+    let one = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    defer { one.deallocate() }
+    let double = (one + 32).assumingMemoryBound(to: Double.self)
+    let status = instnorm_backward(&planes, nil, nil, nil, nil, nil, nil, double, double, nil, one, nil, nil)
+    #expect(status == INSTNORM_OUT_OF_MEMORY)
+    #expect(String(cString: instnorm_last_error()).hasPrefix("instnorm_backward: "))
+  }
+
+  @Test func `many threads at once, each with threads and errors of its own`() async throws {
+    let shape: Shape = [2, 24, 90, 70]
+    let x = try Tensor.randomNormal(shape, seed: 1)
+    let expected = try bits(InstanceNorm2D(numOfMaps: 24)(x))
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      for number in 0..<8 {
+        group.addTask {
+          let y = try Tensor.zeros(shape)
+          var planes = instnorm_planes(
+            images: 2, maps: 24, plane_size: 6300, dtype: INSTNORM_FLOAT32, layout: INSTNORM_NCHW)
+          var options = instnorm_default_options()
+          options.threads = Int32(1 + number % 3)
+          for _ in 0..<5 {
+            guard
+              instnorm_forward(&planes, &options, x.address, nil, nil, nil, y.address, nil, nil) == INSTNORM_OK,
+              try bits(y) == expected
+            else { return false }
+            var wrong = options
+            wrong.threads = Int32(-1 - number)
+            guard
+              instnorm_forward(&planes, &wrong, x.address, nil, nil, nil, y.address, nil, nil)
+                == INSTNORM_INVALID_ARGUMENT,
+              String(cString: instnorm_last_error()).hasSuffix("got \(-1 - number)")
+            else { return false }
+          }
+          return true
+        }
+      }
+      for try await isRight in group { #expect(isRight) }
+    }
+    #expect(["avx512", "avx2", "x86_64", "neon", "plain"].contains(String(cString: instnorm_instruction_set())))
+    instnorm_trim()
+  }
+}
+
+extension Tensor {
+  fileprivate var address: UnsafeMutableRawPointer { storage.address }
+  fileprivate var doublesAddress: UnsafeMutablePointer<Double> { storage.address.assumingMemoryBound(to: Double.self) }
+}
