@@ -50,8 +50,8 @@ extension CPUBackend {
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
   package func run(_ call: NormCall) throws {
     if call.planes.layout == .nchw || call.planes.maps == 1 {
-      if let tuned = TunedPlanes(call, kernels) { return tuned.run(threads: threads) }
-    } else if let tuned = TunedPictures(call, kernels) {
+      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return tuned.run(threads: threads) }
+    } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }
     let plain = PlainNorm(call)
@@ -63,8 +63,8 @@ extension CPUBackend {
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
   package func run(_ call: NormGradientCall) throws {
     if call.planes.layout == .nchw || call.planes.maps == 1 {
-      if let tuned = TunedPlaneGradients(call, kernels) { return tuned.run(threads: threads) }
-    } else if let tuned = TunedPictureGradients(call, kernels) {
+      if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return tuned.run(threads: threads) }
+    } else if let tuned = TunedPictureGradients(call, kernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }
     let plain = PlainNormGradient(call)

@@ -18,22 +18,27 @@ public final class CPUBackend: Backend {
   /// The inner loops; nil for plain Swift.
   let kernels: Kernels?
 
+  /// From how many bytes on an output is written past the caches.
+  let streamed: Int
+
   /// - Throws: ``TensorError/argument(name:expected:got:)`` unless `threads` is 1 or more.
   public convenience init(threads: Int) throws {
     try self.init(threads: threads, kernels: Kernels.chosen)
   }
 
-  package init(threads: Int, kernels: Kernels?) throws {
+  package init(threads: Int, kernels: Kernels?, streamed: Int = CacheSizes.streamed) throws {
     guard threads > 0 else {
       throw TensorError.argument(name: "threads", expected: "1 or more", got: "\(threads)")
     }
     self.threads = threads
     self.kernels = kernels
+    self.streamed = streamed
   }
 
   private init(checked threads: Int) {
     self.threads = threads
     kernels = Kernels.chosen
+    streamed = CacheSizes.streamed
   }
 
   /// What the layer's loops run on: `avx512`, `avx2`, `x86_64`, `neon` or `plain`.

@@ -7,13 +7,13 @@ struct TunedPlanes {
   private let segments: Segments
   private let size: PlaneSize
 
-  init?(_ call: NormCall, _ kernels: Kernels?) {
+  init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
     guard
       var tuned = TunedForm(
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
     tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, isInPlace: call.input == call.output)
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.input == call.output)
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)

@@ -6,13 +6,13 @@ struct TunedPictures {
   private let tuned: TunedForm
   private let segments: Segments
 
-  init?(_ call: NormCall, _ kernels: Kernels?) {
+  init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
     guard
       var tuned = TunedForm(
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
     tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, isInPlace: call.input == call.output)
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.input == call.output)
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)

@@ -167,14 +167,14 @@ func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, offset: Int, stride: 
 
 /// Whether to write past the caches: worth it for what does not fit them anyway, and not where the output's lines are in
 /// cache because they are the input's.
-func writesPastCaches(bytes: Int, isInPlace: Bool) -> Bool {
-  !isInPlace && bytes >= CacheSizes.streamed
+func writesPastCaches(bytes: Int, from streamed: Int, isInPlace: Bool) -> Bool {
+  !isInPlace && bytes >= streamed
 }
 
-enum CacheSizes {
+package enum CacheSizes {
   /// From how many bytes on an output is written past the caches: half of the last level, which may be shared with others,
   /// but no more than 16 MiB.
-  static let streamed: Int = {
+  package static let streamed: Int = {
     #if os(Linux)
       let last = sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))
     #else

@@ -33,13 +33,14 @@ struct TunedPlaneGradients {
   private let tuned: TunedForm
   private let segments: Segments
 
-  init?(_ call: NormGradientCall, _ kernels: Kernels?) {
+  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
     guard
       var tuned = TunedForm(
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
     let isInPlace = call.inputGradient == call.gradient || call.inputGradient == call.input
-    tuned.form.stream = writesPastCaches(bytes: call.planes.valueCount * tuned.valueBytes, isInPlace: isInPlace)
+    tuned.form.stream = writesPastCaches(
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)
@@ -136,13 +137,14 @@ struct TunedPictureGradients {
   private let tuned: TunedForm
   private let segments: Segments
 
-  init?(_ call: NormGradientCall, _ kernels: Kernels?) {
+  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
     guard
       var tuned = TunedForm(
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
     let isInPlace = call.inputGradient == call.gradient || call.inputGradient == call.input
-    tuned.form.stream = writesPastCaches(bytes: call.planes.valueCount * tuned.valueBytes, isInPlace: isInPlace)
+    tuned.form.stream = writesPastCaches(
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)
