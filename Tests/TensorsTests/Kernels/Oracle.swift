@@ -1,0 +1,142 @@
+import Tensors
+
+/// What a problem's results have to be: plain Swift's normalisation of the values in float64, and activation and
+/// residual once more from their formulas.
+struct Oracle {
+  private let problem: NormProblem
+  private let planes: Planes
+  private let x: [Double]
+  private let residual: [Double]
+  private(set) var dy: [Double]
+  private(set) var n: [Double] = []
+  private(set) var y: [Double]
+  private(set) var dn: [Double]
+  private(set) var dx: [Double] = []
+  private(set) var mean: [Double] = []
+  private(set) var invStd: [Double] = []
+  private(set) var sums: [Double] = []
+
+  /// Where rounding could decide on which side of 0 the activation's argument is, `problem.dy` becomes 0: then nothing
+  /// hangs on it.
+  init(_ problem: NormProblem) throws {
+    self.problem = problem
+    planes = problem.planes
+    x = problem.x.values
+    residual = problem.form.place == nil ? [] : problem.residual.values
+    dy = problem.dy.values
+    y = x
+    dn = x
+
+    var wide = NormProblem(wide: problem, gradient: dy)
+    let forward = try wide.run(Self.plain)
+    n = forward.y.values
+    mean = forward.mean.values
+    invStd = forward.invStd.values
+
+    var isDecided = true
+    for plane in 0..<planes.count {
+      let map = plane % planes.maps
+      for index in 0..<planes.size {
+        let at = planes.position(plane, index)
+        let argument = problem.form.place == .beforeActivation ? n[at] + residual[at] : n[at]
+        y[at] = problem.form.activated(argument) + (problem.form.place == .afterActivation ? residual[at] : 0)
+        if problem.form.activation != .none, abs(argument) <= 2 * singleTolerance(at, map) {
+          dy[at] = 0
+          isDecided = false
+        }
+        dn[at] = dy[at] * problem.form.slope(argument)
+      }
+    }
+    if !isDecided { problem.dy.set(dy) }
+    wide = NormProblem(wide: problem, gradient: dn)
+    let backward = try wide.run(Self.plain)
+    dx = backward.dx.values
+    sums = backward.sums.values
+  }
+
+  private static let plain = (try? CPUBackend(threads: 1, kernels: nil))!
+
+  /// What float32 arithmetic may add to or take from y.
+  private func singleTolerance(_ at: Int, _ map: Int) -> Double {
+    let (a, b) = (Double(problem.scale[map]), Double(problem.bias[map]))
+    let added = residual.isEmpty ? 0 : abs(residual[at])
+    return 1e-6 * (max(abs(a), abs(n[at] - b)) + abs(b)) + 1.2e-7 * (added + (residual.isEmpty ? 0 : abs(n[at])))
+      + Double(Float.leastNonzeroMagnitude)
+  }
+
+  // MARK: How far results are off
+
+  /// The largest errors, as parts of what is allowed.
+  struct Errors {
+    var y = 0.0
+    var dx = 0.0
+    var dn = 0.0
+    var statistics = 0.0
+    var sums = 0.0
+
+    var worst: Double { max(max(y, dx), max(dn, statistics), sums) }
+  }
+
+  func errors(of result: NormProblem.Result) -> Errors {
+    let (y, dx, dn) = (result.y.values, result.dx.values, result.dn.values)
+    let (mean, invStd, sums) = (result.mean.values, result.invStd.values, result.sums.values)
+    var errors = Errors()
+    for plane in 0..<planes.count {
+      let map = plane % planes.maps
+      var (largest, absolute, product) = (0.0, 0.0, 0.0)
+      for index in 0..<planes.size {
+        let at = planes.position(plane, index)
+        let xhat = (x[at] - self.mean[plane]) * self.invStd[plane]
+        largest = max(largest, abs(dn[at]), abs(dy[at]))
+        absolute += abs(self.dn[at])
+        product += abs(self.dn[at]) * max(1, abs(xhat))
+      }
+      let gain = abs(Double(problem.scale[map])) * self.invStd[plane]
+      for index in 0..<planes.size {
+        let at = planes.position(plane, index)
+        errors.y = max(errors.y, part(y[at], self.y[at], allowed: singleTolerance(at, map)))
+        let allowed = 4e-6 * gain * largest
+        errors.dx = max(errors.dx, part(dx[at], self.dx[at], allowed: allowed + Double(Float.leastNonzeroMagnitude)))
+        errors.dn = max(errors.dn, part(dn[at], self.dn[at], allowed: 1.2e-7 * abs(self.dn[at])))
+      }
+      errors.statistics = max(
+        errors.statistics, abs(mean[plane] - self.mean[plane]) * self.invStd[plane] / 1e-6,
+        abs(invStd[plane] - self.invStd[plane]) / (1e-6 * self.invStd[plane] + 1e-300))
+      for (sum, expected, size) in [
+        (sums[plane], self.sums[plane], absolute),
+        (sums[planes.count + plane], self.sums[planes.count + plane], product),
+      ] {
+        let difference = abs(sum - expected)
+        errors.sums = max(errors.sums, difference == 0 ? 0 : difference / (2e-6 * size), difference.isNaN ? 1e9 : 0)
+      }
+    }
+    return errors
+  }
+
+  /// The rounding to the storage type is allowed beside what float32 arithmetic may do: half a unit in the last place.
+  private func part(_ value: Double, _ expected: Double, allowed: Double) -> Double {
+    if value == expected { return 0 }
+    let difference = abs(value - expected)
+    if difference.isNaN { return 1e9 }
+    let rounding: Double
+    switch planes.dtype {
+    case .float16: rounding = Double(Float16(abs(expected) + allowed).ulp) / 2
+    case .bfloat16: rounding = Double(Float(abs(expected) + allowed).ulp) * 32768
+    case .float32, .float64: rounding = 0
+    }
+    let rest = difference - rounding
+    return rest <= 0 ? 0 : allowed == 0 ? 1e9 : rest / allowed
+  }
+}
+
+extension NormProblem {
+  /// The same values in float64, without activation and residual.
+  fileprivate init(wide problem: NormProblem, gradient: [Double]) {
+    self = problem
+    planes = problem.planes.with(dtype: .float64)
+    form = .plain
+    x = RawMemory(.float64, problem.x.values)
+    dy = RawMemory(.float64, gradient)
+    residual = dy
+  }
+}
