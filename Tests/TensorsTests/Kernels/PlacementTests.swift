@@ -91,8 +91,8 @@ import Testing
     }
   }
 
-  /// The pages before and after each tensor, parameter and statistic may not be touched: a read or write of one ends the
-  /// process.
+  /// The pages before and after each tensor, parameter and statistic may not be touched: reading or writing one ends
+  /// the process.
   @Test(arguments: Engines.all, Layout.allCases)
   func `nothing is read or written outside the values, sizes 1 to 70`(engine: Engine, layout: Layout) async throws {
     var next = 0
