@@ -1,5 +1,6 @@
 // The kernels, written once over vectors of 16 values. Each instruction set's file defines ISA, HAS_FMA, HAS_HALF,
-// RUNS_HERE and COLUMNS, how many vectors of maps it has registers for, and includes this between its `#pragma clang attribute`s.
+// RUNS_HERE and COLUMNS, how many vectors of maps it has registers for, and includes this between its `#pragma clang
+// attribute`s.
 //
 // Vectors are clang's: wider than the machine's registers, they become several. Functions take types and forms as
 // constants and are inlined, so that the branches on them are gone from each loop.
@@ -272,8 +273,8 @@ static norm_moments PASTE(plane_moments, ISA)(norm_type type, const void *x, siz
   }
 }
 
-/// A column's last vector may have fewer than 16 maps and then goes on into the next pixel. Of how many pixels, the first
-/// beginning at value `at`, it may be read whole.
+/// A column's last vector may have fewer than 16 maps and then goes on into the next pixel. Of how many pixels, the
+/// first beginning at value `at`, it may be read whole.
 INLINE size_t whole_pixels(size_t pixels, size_t at, size_t maps, size_t readable) {
   return at + lanes > readable ? 0 : least(pixels, (readable - lanes - at) / maps + 1);
 }
@@ -487,9 +488,9 @@ INLINE void normalize_of(norm_type type, norm_activation activation, norm_residu
   }
 #define WITH_FORM(f, form, type)                                                                                       \
   switch ((form)->residual) {                                                                                          \
-  case norm_residual_none: WITH_ACTIVATION(f, form, type, norm_residual_none) break;                                       \
+  case norm_residual_none: WITH_ACTIVATION(f, form, type, norm_residual_none) break;                                   \
   case norm_residual_before:                                                                                           \
-    if ((form)->activation != norm_activation_none) {                                                                         \
+    if ((form)->activation != norm_activation_none) {                                                                  \
       WITH_ACTIVATION(f, form, type, norm_residual_before)                                                             \
       break;                                                                                                           \
     }                                                                                                                  \
@@ -497,16 +498,16 @@ INLINE void normalize_of(norm_type type, norm_activation activation, norm_residu
   case norm_residual_after: WITH_ACTIVATION(f, form, type, norm_residual_after) break;                                 \
   }
 #define WITH_GRADIENT_FORM(f, form, type)                                                                              \
-  if ((form)->residual == norm_residual_before && (form)->activation != norm_activation_none) {                               \
+  if ((form)->residual == norm_residual_before && (form)->activation != norm_activation_none) {                        \
     WITH_ACTIVATION(f, form, type, norm_residual_before)                                                               \
   } else {                                                                                                             \
-    WITH_ACTIVATION(f, form, type, norm_residual_none)                                                                   \
+    WITH_ACTIVATION(f, form, type, norm_residual_none)                                                                 \
   }
 #define WITH_ACTIVATION(f, form, type, residual)                                                                       \
   switch ((form)->activation) {                                                                                        \
-  case norm_activation_none: f(type, norm_activation_none, residual); break;                                                         \
-  case norm_activation_relu: f(type, norm_activation_relu, residual); break;                                                                 \
-  case norm_activation_leaky: f(type, norm_activation_leaky, residual); break;                                                     \
+  case norm_activation_none: f(type, norm_activation_none, residual); break;                                           \
+  case norm_activation_relu: f(type, norm_activation_relu, residual); break;                                           \
+  case norm_activation_leaky: f(type, norm_activation_leaky, residual); break;                                         \
   }
 
 static void PASTE(normalize, ISA)(const norm_form *form, const void *x, const void *residual, void *y, size_t count,
@@ -514,7 +515,7 @@ static void PASTE(normalize, ISA)(const norm_form *form, const void *x, const vo
 #define CASE(type) WITH_FORM(CALL, form, type)
 #define CALL(type, activation, place)                                                                                  \
   if (maps == 1)                                                                                                       \
-    normalize_of(type, activation, place, false, form, x, residual, y, count, 1, 0, affine, ahead);                     \
+    normalize_of(type, activation, place, false, form, x, residual, y, count, 1, 0, affine, ahead);                    \
   else                                                                                                                 \
     normalize_of(type, activation, place, true, form, x, residual, y, count, maps, first_map, affine, 0)
   WITH_TYPE(CASE, form)
@@ -543,7 +544,8 @@ INLINE pair gradient_pair(norm_activation activation, norm_residual residual, fl
 }
 
 /// Whether the residual decides the activation's slope.
-#define NEEDS_RESIDUAL(activation, residual) ((activation) != norm_activation_none && (residual) == norm_residual_before)
+#define NEEDS_RESIDUAL(activation, residual)                                                                           \
+  ((activation) != norm_activation_none && (residual) == norm_residual_before)
 
 typedef struct block_sums {
   floats sum, product0, product1, largest;
@@ -572,7 +574,7 @@ INLINE norm_gradient_sums plane_gradient_sums_of(norm_type type, norm_activation
     block_sums b = {0, 0, 0, most};
     size_t i = 0;
 #define PAIR(read, ...)                                                                                                \
-  gradient_pair(activation, residual, leak, a, s, read(type, dy + i * bytes __VA_ARGS__),                   \
+  gradient_pair(activation, residual, leak, a, s, read(type, dy + i * bytes __VA_ARGS__),                              \
                 read(type, x + i * bytes __VA_ARGS__),                                                                 \
                 reads_residual ? read(type, r + i * bytes __VA_ARGS__) : (floats)0.0f)
     while (i + 2 * lanes <= block) {
@@ -621,7 +623,8 @@ static norm_gradient_sums PASTE(plane_gradient_sums, ISA)(const norm_form *form,
 
 INLINE void column_gradient_sums(norm_type type, norm_activation activation, norm_residual residual, float leak,
                                  const char *dy, const char *x, const char *r, size_t pixels, size_t whole, size_t few,
-                                 size_t stride, affine_values a, slope_values s, double *sum, double *product, float *largest) {
+                                 size_t stride, affine_values a, slope_values s, double *sum, double *product,
+                                 float *largest) {
   const bool reads_residual = NEEDS_RESIDUAL(activation, residual);
   block_sums b = {0, 0, 0, load(norm_float32, largest)};
   size_t p = 0;
@@ -659,8 +662,8 @@ INLINE void pixel_gradient_sums_of(norm_type type, norm_activation activation, n
       size_t at = start * maps + map;
       size_t whole = whole_pixels(block, at, maps, readable);
 #define COLUMN(few)                                                                                                    \
-  column_gradient_sums(type, activation, residual, leak, dy + at * bytes, x + at * bytes,                             \
-                       NEEDS_RESIDUAL(activation, residual) ? r + at * bytes : r, block, whole, few, maps * bytes,  \
+  column_gradient_sums(type, activation, residual, leak, dy + at * bytes, x + at * bytes,                              \
+                       NEEDS_RESIDUAL(activation, residual) ? r + at * bytes : r, block, whole, few, maps * bytes,     \
                        affine_from(affine, map), slope_from(slope, map), sum + map, product + map, largest + map)
       if (whole == block)
         COLUMN(0);

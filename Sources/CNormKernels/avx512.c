@@ -5,7 +5,8 @@
 #define HAS_HALF 1
 #define RUNS_HERE (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&                          \
                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c"))), apply_to = function)
+#define FEATURES "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c"
+#pragma clang attribute push(__attribute__((target(FEATURES))), apply_to = function)
 #include "Kernels.h"
 #pragma clang attribute pop
 #endif

@@ -11,8 +11,8 @@ import Tensors
 ///     n         = scale[i] (x - mean) / sqrt(var + epsilon) + bias[i]
 ///     y         = n, activation(n), activation(n) + residual or activation(n + residual)
 ///
-/// An activation, and the sum with a residual that is given to ``callAsFunction(_:residual:)``, are part of the layer, so
-/// that they cost no pass over memory of their own. y is n as long as neither is asked for.
+/// An activation, and the sum with a residual that is given to ``callAsFunction(_:residual:)``, are part of the
+/// layer, so that they cost no pass over memory of their own. y is n as long as neither is asked for.
 ///
 /// Source: Ulyanov, Vedaldi and Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization",
 /// 2016.
@@ -140,8 +140,8 @@ public class InstanceNormND: Module {
   ///   - data: x, as without a residual.
   ///   - residual: of the shape, dtype and device of the data. In another layout it is converted first.
   /// - Returns: y; it is also kept as ``Module/data``.
-  /// - Throws: `TensorError.shapeMismatch`, `TensorError.dtypeMismatch` or `DeviceError.mismatch` when the residual is not
-  ///   like the data, and then nothing has changed; what a call without a residual throws.
+  /// - Throws: `TensorError.shapeMismatch`, `TensorError.dtypeMismatch` or `DeviceError.mismatch` when the residual is
+  ///   not like the data, and then nothing has changed; what a call without a residual throws.
   @discardableResult
   public final func callAsFunction(_ data: Tensor, residual: Tensor) throws -> Tensor {
     let residual = try data.agreeing(residual, "\(className), residual")

@@ -1,10 +1,10 @@
 /// The seam between the modules and the hardware: memory, and the few operations that the layer and its training are
 /// made of.
 ///
-/// A module never asks which backend it is on. These operations check nothing and are for modules to call: the callers
-/// (``Tensor``'s methods and the modules) have checked shapes, dtypes and devices, so that every backend can rely on what
-/// each operation says of its arguments. Outputs are the sole reference to their storage, but where an operation says
-/// otherwise.
+/// A module never asks which backend it is on. These operations check nothing and are for modules to call: the
+/// callers (``Tensor``'s methods and the modules) have checked shapes, dtypes and devices, so that every backend can
+/// rely on what each operation says of its arguments. Outputs are the sole reference to their storage, but where an
+/// operation says otherwise.
 public protocol Backend: AnyObject, Sendable {
   // MARK: What it is
 

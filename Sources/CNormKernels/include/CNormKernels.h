@@ -79,16 +79,17 @@ typedef struct norm_kernels {
 
   norm_moments (*_Nonnull plane_moments)(norm_type type, const void *x, size_t count, float shift);
 
-  /// The same for all maps of some pixels, added to what is there. `shift`, `sum` and `square` have room for a multiple of 16 maps, and `readable`
-  /// values may be read from x on.
+  /// The same for all maps of some pixels, added to what is there. `shift`, `sum` and `square` have room for a multiple
+  /// of 16 maps, and `readable` values may be read from x on.
   void (*_Nonnull pixel_moments)(norm_type type, const void *x, size_t pixels, size_t maps, size_t readable,
-                        const float *shift, double *sum, double *square);
+                                 const float *shift, double *sum, double *square);
 
   /// y from x and, where there is one, the residual, for `count` values that begin with map `first`. y may be x.
-  /// `ahead`, which may be null, is memory that will be read next and is fetched meanwhile, as many bytes as x has;
-  /// for one map only.
-  void (*_Nonnull normalize)(const norm_form *form, const void *x, const void *_Nullable residual, void *y, size_t count,
-                    size_t maps, size_t first, const norm_affine *affine, const void *_Nullable ahead);
+  /// `ahead`, which may be null, is memory that will be read next and is fetched meanwhile, as many bytes as x has,
+  /// where the output goes past the caches.
+  void (*_Nonnull normalize)(const norm_form *form, const void *x, const void *_Nullable residual, void *y,
+                             size_t count, size_t maps, size_t first, const norm_affine *affine,
+                             const void *_Nullable ahead);
 
   /// dn is dy times the activation's slope at n.
   norm_gradient_sums (*_Nonnull plane_gradient_sums)(const norm_form *form, const void *dy, const void *x,
@@ -96,14 +97,15 @@ typedef struct norm_kernels {
                                                      const norm_affine *affine, const norm_slope *slope);
 
   /// The same for all maps of some pixels, added to what is there.
-  void (*_Nonnull pixel_gradient_sums)(const norm_form *form, const void *dy, const void *x, const void *_Nullable residual,
-                              size_t pixels, size_t maps, size_t readable, const norm_affine *affine,
-                              const norm_slope *slope, double *sum, double *product, float *largest);
+  void (*_Nonnull pixel_gradient_sums)(const norm_form *form, const void *dy, const void *x,
+                                       const void *_Nullable residual, size_t pixels, size_t maps, size_t readable,
+                                       const norm_affine *affine, const norm_slope *slope, double *sum,
+                                       double *product, float *largest);
 
   /// dx and, where `dr` is not null, dn. `gain` is the affine's.
-  void (*_Nonnull gradient)(const norm_form *form, const void *dy, const void *x, const void *_Nullable residual, void *dx,
-                   void *_Nullable dr, size_t count, size_t maps, size_t first, const norm_affine *affine,
-                   const norm_slope *slope);
+  void (*_Nonnull gradient)(const norm_form *form, const void *dy, const void *x, const void *_Nullable residual,
+                            void *dx, void *_Nullable dr, size_t count, size_t maps, size_t first,
+                            const norm_affine *affine, const norm_slope *slope);
 } norm_kernels;
 
 /// The tables compiled for this architecture, the fastest first; null beyond the last.

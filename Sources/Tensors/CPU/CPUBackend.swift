@@ -3,8 +3,8 @@ import Foundation
 /// The processor.
 ///
 /// The layer runs on loops that are compiled for several instruction sets and chosen when the program starts. The
-/// environment variable `INSTNORM_ISA` overrides the choice: `avx512`, `avx2`, `x86_64`, `neon`, or `plain`, which is Swift
-/// on float64 alone. All else is plain.
+/// environment variable `INSTNORM_ISA` overrides the choice: `avx512`, `avx2`, `x86_64`, `neon`, or `plain`, which is
+/// Swift on float64 alone. All else is plain.
 ///
 /// Results have the same bits for any number of threads: a plane's depend on that plane's values alone, and every
 /// sum has a fixed order.

@@ -1,6 +1,7 @@
 /// Splits work over threads.
 package enum Parallel {
-  /// Below this many values a share of work is not worth a thread: handing it over takes as long as some thousand values.
+  /// Below this many values a share of work is not worth a thread: handing it over takes as long as some thousand
+  /// values.
   package static let valuesPerShare = 16_384
 
   /// How many shares `items` pieces of work with `values` values in all are split into, on `threads` threads.

@@ -1,8 +1,8 @@
 // Instance normalisation in plain Swift on blocks of float64, in two passes over each band of planes: the first merges
 // moments, the second, while the planes are still in cache, normalises. Backward likewise: sums, then dx.
 //
-// It is the path of float64, of planes too extreme for float32 arithmetic and of processors without kernels, and what the
-// kernels are tested against.
+// It is the path of float64, of planes too extreme for float32 arithmetic and of processors without kernels, and what
+// the kernels are tested against.
 
 /// Forward.
 struct PlainNorm {

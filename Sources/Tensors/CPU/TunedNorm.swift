@@ -1,9 +1,9 @@
 import CNormKernels
 import Foundation
 
-// Instance normalisation on the kernels. They sum in float32 within blocks and normalise in float32, which is exact enough
-// as long as values stay far from the ends of float32's range and sums are of deviations from near the mean. Planes for
-// which that does not hold are found by their moments, and go the plain way.
+// Instance normalisation on the kernels. They sum in float32 within blocks and normalise in float32, which is exact
+// enough as long as values stay far from the ends of float32's range and sums are of deviations from near the mean.
+// Planes for which that does not hold are found by their moments, and go the plain way.
 
 /// Sums of x - shift and of its square over a plane.
 struct ShiftedSums {
@@ -153,8 +153,8 @@ struct Segments {
   }
 }
 
-/// The mean of eight values of a plane: a shift that is near the mean (of noise, 29 times in 30 near enough), and exactly
-/// the value of a constant plane.
+/// The mean of eight values of a plane: a shift that is near the mean (of noise, 29 times in 30 near enough), and
+/// exactly the value of a constant plane.
 @inline(__always)
 func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, offset: Int, stride: Int, size: Int) -> Float {
   @inline(__always) func sample<S: Scalar>(_ type: S.Type) -> Float {
@@ -171,15 +171,15 @@ func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, offset: Int, stride: 
   }
 }
 
-/// Whether to write past the caches: worth it for what does not fit them anyway, and not where the output's lines are in
-/// cache because they are the input's.
+/// Whether to write past the caches: worth it for what does not fit them anyway, and not where the output's lines are
+/// in cache because they are the input's.
 func writesPastCaches(bytes: Int, from streamed: Int, isInPlace: Bool) -> Bool {
   !isInPlace && bytes >= streamed
 }
 
 package enum CacheSizes {
-  /// From how many bytes on an output is written past the caches: half of the last level, which may be shared with others,
-  /// but no more than 16 MiB.
+  /// From how many bytes on an output is written past the caches: half of the last level, which may be shared with
+  /// others, but no more than 16 MiB.
   package static let streamed: Int = {
     #if os(Linux)
       let last = sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))

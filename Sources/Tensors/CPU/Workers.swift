@@ -7,8 +7,8 @@ import Synchronization
 /// time.
 ///
 /// A thread that has nothing to do looks for work for some microseconds and then sleeps. A caller does not wait for a
-/// thread to wake: once its own share is done it takes back those that no thread has begun. So a machine that is busy with
-/// other things costs speed and nothing else.
+/// thread to wake: once its own share is done it takes back those that no thread has begun. So a machine that is busy
+/// with other things costs speed and nothing else.
 ///
 /// One call at a time has the threads. Another one meanwhile does all its shares itself.
 package final class Workers: Sendable {
@@ -40,8 +40,8 @@ package final class Workers: Sendable {
     taken.store(false, ordering: .relaxed)
   }
 
-  /// Calls `body` with 0, 1, ... `shares - 1`, share 0 on this thread and the others on threads of their own where these
-  /// are awake in time. `values` is how much work all of it is.
+  /// Calls `body` with 0, 1, ... `shares - 1`, share 0 on this thread and the others on threads of their own where
+  /// these are awake in time. `values` is how much work all of it is.
   package func run(shares: Int, values: Int, _ body: (_ share: Int) -> Void) {
     guard shares > 1, !taken.exchange(true, ordering: .acquiring) else {
       for share in 0..<shares { body(share) }
