@@ -73,7 +73,7 @@ struct TunedPlanes {
     let planes = call.planes
     var sums = sums(
       of: plane,
-      shift: shiftSample(planes.dtype, call.input, offset: plane * planes.size, stride: 1, size: planes.size))
+      shift: shiftSample(planes.dtype, address(call.input, plane), size: planes.size))
     if sums.isFarOff(size) { sums = self.sums(of: plane, shift: Float(sums.mean(size))) }
     return sums
   }
@@ -141,7 +141,7 @@ struct TunedPlanes {
         return sums
       }
       var sums = total(
-        shiftSample(planes.dtype, call.input, offset: plane * planes.size, stride: 1, size: planes.size))
+        shiftSample(planes.dtype, address(call.input, plane), size: planes.size))
       if sums.isFarOff(size) { sums = total(Float(sums.mean(size))) }
       let record = record(plane, sums)
       if record.isWide { return plain(plane) }

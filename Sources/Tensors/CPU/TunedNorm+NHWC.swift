@@ -27,6 +27,11 @@ struct TunedPictures {
       let shares = min(shares, planes.images)
       let scratch = try Scratch(shares: shares, bytesPerShare: sizes.byteCount)
       let address = scratch.address
+      if shares == 1 {
+        let room = PictureScratch(address.raw(share: 0), sizes)
+        for image in 0..<planes.images { try normalize(image, room, shares: 1) }
+        return
+      }
       try Failure.collect { failure in
         Parallel.run(items: planes.images, values: planes.valueCount, shares: shares) { share, items in
           let room = PictureScratch(address.raw(share: share), sizes)
@@ -47,9 +52,8 @@ struct TunedPictures {
     let values = planes.size * planes.maps
     let size = PlaneSize(planes.size)
     let input = call.input + image * values * tuned.valueBytes
-    for map in 0..<planes.maps {
-      room.shifts[map] = shiftSample(planes.dtype, input, offset: map, stride: planes.maps, size: planes.size)
-    }
+    shiftSamples(
+      planes.dtype, input, maps: planes.maps, size: planes.size, sums: room.first(segment: 0), into: room.shifts)
     sum(image, room, shares: shares)
     // The others come out as before: each map's sums are its own.
     var isAnyFarOff = false

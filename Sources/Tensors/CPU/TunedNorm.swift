@@ -153,21 +153,50 @@ struct Segments {
   }
 }
 
-/// The mean of eight values of a plane: a shift that is near the mean (of noise, 29 times in 30 near enough), and
-/// exactly the value of a constant plane.
+/// The mean of some values of a plane: a shift that is near the mean (of noise, 29 times in 30 near enough, and for larger
+/// planes 299 in 300), and exactly the value of a constant plane.
 @inline(__always)
-func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, offset: Int, stride: Int, size: Int) -> Float {
+func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, size: Int) -> Float {
   @inline(__always) func sample<S: Scalar>(_ type: S.Type) -> Float {
-    let values = base.assumingMemoryBound(to: S.self) + offset
-    @inline(__always) func value(_ eighth: Int) -> Double { values[size * eighth / 8 * stride].double }
-    let (low, high) = ((value(0) + value(1)) + (value(2) + value(3)), (value(4) + value(5)) + (value(6) + value(7)))
-    return Float((low + high) / 8)
+    let values = base.assumingMemoryBound(to: S.self)
+    @inline(__always) func sumOfFour(_ first: Int, of count: Int) -> Double {
+      let low = values[size * first / count].double + values[size * (first + 1) / count].double
+      return low + (values[size * (first + 2) / count].double + values[size * (first + 3) / count].double)
+    }
+    if size < 4096 { return Float((sumOfFour(0, of: 8) + sumOfFour(4, of: 8)) / 8) }
+    let low = sumOfFour(0, of: 16) + sumOfFour(4, of: 16)
+    return Float((low + (sumOfFour(8, of: 16) + sumOfFour(12, of: 16))) / 16)
   }
   switch dtype {
   case .float16: return sample(Float16.self)
   case .bfloat16: return sample(BFloat16.self)
   case .float32: return sample(Float.self)
   case .float64: return sample(Double.self)
+  }
+}
+
+/// The same for each map of a picture. Of more pixels, since one map that is far off means all are summed again.
+///
+/// - Parameter sums: room for a value for each map.
+func shiftSamples(
+  _ dtype: DType, _ base: UnsafeRawPointer, maps: Int, size: Int, sums: UnsafeMutablePointer<Double>,
+  into shifts: UnsafeMutablePointer<Float>
+) {
+  func sample<S: Scalar>(_ type: S.Type) {
+    let values = base.assumingMemoryBound(to: S.self)
+    let count = size < 256 ? 8 : 32
+    for map in 0..<maps { sums[map] = values[map].double }
+    for index in 1..<count {
+      let pixel = values + size * index / count * maps
+      for map in 0..<maps { sums[map] += pixel[map].double }
+    }
+    for map in 0..<maps { shifts[map] = Float(sums[map] / Double(count)) }
+  }
+  switch dtype {
+  case .float16: sample(Float16.self)
+  case .bfloat16: sample(BFloat16.self)
+  case .float32: sample(Float.self)
+  case .float64: sample(Double.self)
   }
 }
 

@@ -159,6 +159,11 @@ struct TunedPictureGradients {
       let shares = min(shares, planes.images)
       let scratch = try Scratch(shares: shares, bytesPerShare: sizes.byteCount)
       let address = scratch.address
+      if shares == 1 {
+        let room = PictureScratch(address.raw(share: 0), sizes)
+        for image in 0..<planes.images { try gradient(of: image, room, shares: 1) }
+        return
+      }
       try Failure.collect { failure in
         Parallel.run(items: planes.images, values: planes.valueCount, shares: shares) { share, items in
           let room = PictureScratch(address.raw(share: share), sizes)
@@ -179,10 +184,8 @@ struct TunedPictureGradients {
     let values = planes.size * planes.maps
     let firstPlane = image * planes.maps
     let imageStart = image * values * tuned.valueBytes
-    var isWide = Array(repeating: false, count: planes.maps)
     for map in 0..<planes.maps {
       let affine = floatAffine(call, firstPlane + map)
-      isWide[map] = affine == nil
       room.affine.set(map, affine ?? FloatAffine())
       room.slope.set(map, floatSlope(call, firstPlane + map, affine ?? FloatAffine()))
       room.largest[map] = 0
@@ -191,26 +194,32 @@ struct TunedPictureGradients {
     room.slope.wrap(planes.maps)
 
     let segments = segments
-    let largest = Locked(())
-    Parallel.run(items: segments.count, values: values, shares: shares) { _, items in
+    func sum(_ items: Range<Int>, largest: UnsafeMutablePointer<Float>) {
       var affine = room.affine.pointers
       var slope = room.slope.pointers
       var form = tuned.form
-      let padded = (planes.maps + 15) / 16 * 16
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: padded) { most in
-        most.initialize(repeating: 0)
-        for index in items {
-          let pixels = segments[index]
-          let start = pixels.lowerBound * planes.maps
-          let offset = imageStart + start * tuned.valueBytes
-          room.clear(segment: index)
-          tuned.kernels.table.pointee.pixel_gradient_sums(
-            &form, call.gradient + offset, call.input + offset, call.residual.map { $0 + offset }, pixels.count,
-            planes.maps, values - start, &affine, &slope, room.first(segment: index), room.second(segment: index),
-            most.baseAddress!)
-        }
-        largest.withLock { _ in
-          for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], most[map]) }
+      for index in items {
+        let pixels = segments[index]
+        let start = pixels.lowerBound * planes.maps
+        let offset = imageStart + start * tuned.valueBytes
+        room.clear(segment: index)
+        tuned.kernels.table.pointee.pixel_gradient_sums(
+          &form, call.gradient + offset, call.input + offset, call.residual.map { $0 + offset }, pixels.count,
+          planes.maps, values - start, &affine, &slope, room.first(segment: index), room.second(segment: index),
+          largest)
+      }
+    }
+    if shares == 1 {
+      sum(0..<segments.count, largest: room.largest)
+    } else {
+      let merging = Locked(())
+      Parallel.run(items: segments.count, values: values, shares: shares) { _, items in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: (planes.maps + 15) / 16 * 16) { largest in
+          largest.initialize(repeating: 0)
+          sum(items, largest: largest.baseAddress!)
+          merging.withLock { _ in
+            for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest[map]) }
+          }
         }
       }
     }
@@ -223,7 +232,7 @@ struct TunedPictureGradients {
       let isOrdinary = finish(
         call, firstPlane + map, room.affine.gain[map], sum: sums.sum, product: sums.square,
         largest: room.largest[map], &slope)
-      if isWide[map] || !isOrdinary { wide.append(firstPlane + map) }
+      if !isOrdinary || floatAffine(call, firstPlane + map) == nil { wide.append(firstPlane + map) }
       room.slope.set(map, slope)
     }
     room.slope.wrap(planes.maps)

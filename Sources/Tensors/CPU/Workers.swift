@@ -17,7 +17,7 @@ package final class Workers: Sendable {
   /// How long a thread looks for work before it sleeps, in nanoseconds.
   static let patience: UInt64 = 30_000
 
-  /// Calls that follow one another as closely as this, in nanoseconds, are worth waking threads for even when small.
+  /// Small calls that follow one another as closely as this, in nanoseconds, are worth waking threads for.
   static let burst: UInt64 = 100_000
 
   /// Work that takes longer than waking a thread does.
@@ -29,7 +29,7 @@ package final class Workers: Sendable {
   private let isForked = Atomic<Bool>(false)
   /// Only the call that has the threads looks at these.
   private nonisolated(unsafe) var workers: [Worker] = []
-  private nonisolated(unsafe) var lastCall: UInt64 = 0
+  private nonisolated(unsafe) var lastWish: UInt64 = 0
 
   private init() {
     pthread_atfork(nil, nil) { Workers.shared.afterFork() }
@@ -51,15 +51,21 @@ package final class Workers: Sendable {
     if isForked.exchange(false, ordering: .relaxed) { workers = [] }
     while workers.count < shares - 1 { workers.append(Worker(number: workers.count + 1)) }
 
-    let now = Self.now
-    let wakes = values >= Self.valuesWorthWaking || now &- lastCall < Self.burst
+    let wakes = values >= Self.valuesWorthWaking || isBurst(shares: shares)
     withoutActuallyEscaping(body) { body in
       for share in 1..<shares { workers[share - 1].offer(body, share, wakes: wakes) }
       body(0)
       for share in 1..<shares where workers[share - 1].takeBack() { body(share) }
       for share in 1..<shares { workers[share - 1].wait() }
     }
-    lastCall = Self.now
+  }
+
+  /// Whether the last call that found a thread asleep was a moment ago.
+  private func isBurst(shares: Int) -> Bool {
+    guard workers[..<(shares - 1)].contains(where: \.sleeps) else { return false }
+    let now = Self.now
+    defer { lastWish = now }
+    return now &- lastWish < Self.burst
   }
 
   fileprivate static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
@@ -88,6 +94,8 @@ private final class Worker: @unchecked Sendable {
   }
 
   // MARK: The caller's side
+
+  var sleeps: Bool { isAsleep.load(ordering: .relaxed) }
 
   func offer(_ body: @escaping (Int) -> Void, _ share: Int, wakes: Bool) {
     job = (body, share)
