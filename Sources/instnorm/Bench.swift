@@ -42,7 +42,7 @@ struct Bench: ParsableCommand {
       dtype: dtype.rawValue)
     var report = Report(machine: header, rows: [])
     if !json {
-      try say("\(header.device), \(header.instructionSet), \(header.dtype)")
+      try say("\(header.device), \(header.dtype)")
       try say("a share, behind each time, is that of the copy's speed")
     }
     for shape in shapes.isEmpty ? Self.usualShapes : shapes.map(\.shape) {
@@ -127,7 +127,10 @@ struct Bench: ParsableCommand {
     static let titles = columns(["shape", "layout", "copy", "forward", "fused", "in place", "backward"])
 
     var line: String {
-      func cell(_ timing: Timing) -> String { "\(duration(timing.seconds)) \(String(format: "%5.2f", timing.share))" }
+      func cell(_ timing: Timing) -> String {
+        // A copy of a kilobyte is a few instructions; a share of it says nothing.
+        "\(duration(timing.seconds)) \(copy < 1e-7 ? "    -" : String(format: "%5.2f", timing.share))"
+      }
       return Self.columns([
         "\(Shape(shape))", layout, duration(copy), cell(forward), cell(fused), cell(inPlace), cell(backward),
       ])

@@ -254,6 +254,45 @@ import Testing
     #expect(try run("stats", "in.png").hasPrefix("in.png: (1, 3, 20, 30), float32\n"))
   }
 
+  @Test func `bench measures each layout, as a table and as JSON`() throws {
+    let table = try run("bench", "--shape", "1,4,64,64", "--shape", "2,3,5,7").split(separator: "\n")
+    #expect(table.count == 3 + 4)
+    #expect(table[2].contains("in place") && table[3].hasPrefix("(1, 4, 64, 64)") && table[4].contains("nhwc"))
+
+    struct Report: Decodable {
+      struct Timing: Decodable {
+        let seconds: Double
+        let share: Double
+      }
+      struct Row: Decodable {
+        let shape: [Int]
+        let layout: String
+        let copy: Double
+        let forward: Timing
+        let fused: Timing
+        let inPlace: Timing
+        let backward: Timing
+      }
+      struct Machine: Decodable {
+        let threads: Int
+        let dtype: String
+        let instructionSet: String
+      }
+      let machine: Machine
+      let rows: [Row]
+    }
+    let json = try run("bench", "--shape", "1,4,64,64", "--dtype", "bfloat16", "--threads", "1", "--json")
+    let report = try JSONDecoder().decode(Report.self, from: Data(json.utf8))
+    #expect(report.machine.threads == 1 && report.machine.dtype == "bfloat16")
+    #expect(report.machine.instructionSet == CPUBackend.shared.instructionSet)
+    #expect(report.rows.map(\.layout) == ["nchw", "nhwc"] && report.rows.allSatisfy { $0.shape == [1, 4, 64, 64] })
+    for row in report.rows {
+      for timing in [row.forward, row.fused, row.inPlace, row.backward] { #expect(timing.seconds > row.copy) }
+      #expect(abs(row.forward.share * row.forward.seconds - row.copy) < 1e-3 * row.copy)
+      #expect(abs(row.backward.share * row.backward.seconds - 1.5 * row.copy) < 1e-3 * row.copy)
+    }
+  }
+
   @Test func `devices lists what is at hand`() throws {
     let lines = try run("devices").split(separator: "\n")
     #expect(lines.count == Device.available.count)
@@ -263,7 +302,7 @@ import Testing
 
   @Test func `help is enough to work from`() throws {
     let help = try run("--help")
-    for verb in ["apply", "transfer", "fit", "stats", "devices"] { #expect(help.contains(verb)) }
+    for verb in ["apply", "transfer", "fit", "stats", "bench", "devices"] { #expect(help.contains(verb)) }
     let apply = try run("apply", "--help")
     for option in [
       "--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layout", "--device", "--threads",

@@ -51,7 +51,7 @@ public final class CPUBackend: Backend {
   public var summary: String {
     let gibibytes = Double(MemoryPool.physicalMemory) / Double(1 << 30)
     let tenths = (gibibytes * 10).rounded() / 10
-    return "\(Self.processorModel), \(threads) thread\(threads == 1 ? "" : "s"), \(tenths) GiB"
+    return "\(Self.processorModel), \(instructionSet), \(threads) thread\(threads == 1 ? "" : "s"), \(tenths) GiB"
   }
 
   private static var processorModel: String {
