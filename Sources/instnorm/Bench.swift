@@ -41,16 +41,16 @@ struct Bench: ParsableCommand {
       device: backend.summary, instructionSet: backend.instructionSet, threads: backend.threads,
       dtype: dtype.rawValue)
     var report = Report(machine: header, rows: [])
-    if !json {
-      try say("\(header.device), \(header.dtype)")
-      try say("a share, behind each time, is that of the copy's speed")
-    }
     for shape in shapes.isEmpty ? Self.usualShapes : shapes.map(\.shape) {
       for layout in Layout.allCases {
         let row = try Row(shape, layout, dtype, on: backend)
         report.rows.append(row)
         if !json {
-          if report.rows.count == 1 { try say(Row.titles) }
+          if report.rows.count == 1 {
+            try say("\(header.device), \(header.dtype)")
+            try say("a share, behind each time, is that of the copy's speed")
+            try say(Row.titles)
+          }
           try say(row.line)
         }
       }
