@@ -23,7 +23,7 @@ import Testing
           let backend = try engine.backend(streams: streams)
           let problem = problem(planes, NormForm.all[(number * 4 + 8) % 9])
           let expected = try problem.run(engine.backend())
-          for offset in 0...16 {
+          for offset in Thoroughness.isFull ? Array(0...16) : [1, 7, 16] {
             for (input, output) in [(offset, 0), (0, offset), (offset, offset), (offset, 16 - offset)] {
               var moved = problem.inputs(at: .offset(input))
               moved.residual = RawMemory(copyOf: problem.residual, at: .offset(offset * 5 % 17))
