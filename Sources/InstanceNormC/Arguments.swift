@@ -33,9 +33,30 @@ func withMemory(_ body: () throws -> Void) throws(CallError) {
   }
 }
 
+/// An address that values cannot be at.
+private func misaligned(_ name: StaticString, _ address: UInt, _ alignment: Int) -> CallError {
+  .argument(
+    "\(name)", expected: "an address that is a multiple of \(alignment)", got: "0x\(String(address, radix: 16))")
+}
+
+extension UnsafePointer {
+  /// What is there, once it is known that something can be.
+  fileprivate func load(_ name: StaticString) throws(CallError) -> Pointee {
+    let (address, alignment) = (UInt(bitPattern: self), MemoryLayout<Pointee>.alignment)
+    guard address % UInt(alignment) == 0 else { throw misaligned(name, address, alignment) }
+    return pointee
+  }
+}
+
+/// A value of an enumeration that is none of its cases. Swift has it unsigned, but -1 may have come.
+private func unknown(_ name: String, _ type: StaticString, _ value: UInt32) -> CallError {
+  .argument(name, expected: "an \(type)", got: "\(Int32(bitPattern: value))")
+}
+
 extension Planes {
   init(checking pointer: UnsafePointer<instnorm_planes>?) throws(CallError) {
-    guard let planes = pointer?.pointee else { throw .argument("planes", expected: "a pointer", got: "NULL") }
+    guard let pointer else { throw .argument("planes", expected: "a pointer", got: "NULL") }
+    let planes = try pointer.load("planes")
     func extent(_ name: String, _ value: Int64, least: Int64) throws(CallError) -> Int {
       guard value >= least, let extent = Int(exactly: value) else {
         throw .argument("planes->\(name)", expected: "\(least) or more", got: "\(value)")
@@ -48,21 +69,21 @@ extension Planes {
     case INSTNORM_FLOAT16: dtype = .float16
     case INSTNORM_BFLOAT16: dtype = .bfloat16
     case INSTNORM_FLOAT64: dtype = .float64
-    default: throw .argument("planes->dtype", expected: "an instnorm_dtype", got: "\(planes.dtype.rawValue)")
+    default: throw unknown("planes->dtype", "instnorm_dtype", planes.dtype.rawValue)
     }
     let layout: Layout
     switch planes.layout {
     case INSTNORM_NCHW: layout = .nchw
     case INSTNORM_NHWC: layout = .nhwc
-    default: throw .argument("planes->layout", expected: "an instnorm_layout", got: "\(planes.layout.rawValue)")
+    default: throw unknown("planes->layout", "instnorm_layout", planes.layout.rawValue)
     }
     let images = try extent("images", planes.images, least: 0)
     let maps = try extent("maps", planes.maps, least: 1)
     let size = try extent("plane_size", planes.plane_size, least: 0)
-    // Statistics take 16 bytes for each plane, as much as any value does.
+    // Sums take 16 bytes for each plane, more than any value does. Without pictures there still are parameters.
     let (count, overflow) = images.multipliedReportingOverflow(by: maps)
     let (bytes, overflow2) = max(count, 1).multipliedReportingOverflow(by: max(size, 1))
-    guard !overflow, !overflow2, bytes <= Int.max / 32 else {
+    guard !overflow, !overflow2, max(bytes, maps) <= Int.max / 32 else {
       throw .argument(
         "planes", expected: "sizes whose bytes can be counted", got: "(\(images), \(maps), \(size))")
     }
@@ -80,7 +101,7 @@ struct Options {
   private var threads = 0
 
   init(checking pointer: UnsafePointer<instnorm_options>?) throws(CallError) {
-    guard let options = pointer?.pointee else { return }
+    guard let options = try pointer?.load("options") else { return }
     guard options.epsilon >= 0, options.epsilon.isFinite else {
       throw .argument("options->epsilon", expected: "a finite number, 0 or more", got: "\(options.epsilon)")
     }
@@ -93,16 +114,12 @@ struct Options {
         throw .argument("options->negative_slope", expected: "a finite number", got: "\(options.negative_slope)")
       }
       activation = .leakyReLU(slope: options.negative_slope)
-    default:
-      throw .argument(
-        "options->activation", expected: "an instnorm_activation", got: "\(options.activation.rawValue)")
+    default: throw unknown("options->activation", "instnorm_activation", options.activation.rawValue)
     }
     switch options.residual_place {
     case INSTNORM_AFTER_ACTIVATION: place = .afterActivation
     case INSTNORM_BEFORE_ACTIVATION: place = .beforeActivation
-    default:
-      throw .argument(
-        "options->residual_place", expected: "an instnorm_residual_place", got: "\(options.residual_place.rawValue)")
+    default: throw unknown("options->residual_place", "instnorm_residual_place", options.residual_place.rawValue)
     }
     guard options.threads >= 0 else {
       throw .argument("options->threads", expected: "0 or more", got: "\(options.threads)")
@@ -123,22 +140,23 @@ struct Argument {
   private let byteCount: Int
   private let isDouble: Bool
 
+  @inline(__always)
   private init(
     _ name: StaticString, _ pointer: UnsafeRawPointer?, count: Int, valueSize: Int, isOptional: Bool
   ) throws(CallError) {
     self.name = name
     byteCount = count * valueSize
     isDouble = valueSize == 8
-    if pointer == nil, !isOptional, count > 0 { throw .argument("\(name)", expected: "a pointer", got: "NULL") }
-    if let pointer, Int(bitPattern: pointer) % valueSize != 0 {
-      throw .argument(
-        "\(name)", expected: "an address that is a multiple of \(valueSize)",
-        got: "0x\(String(UInt(bitPattern: pointer), radix: 16))")
-    }
     base = UnsafeMutableRawPointer(mutating: pointer)
+    let address = UInt(bitPattern: pointer)
+    if address == 0, !isOptional, count > 0 { throw Self.missing(name) }
+    // Sizes of values are powers of two.
+    if address & UInt(valueSize - 1) != 0 { throw misaligned(name, address, valueSize) }
+    if address.addingReportingOverflow(UInt(byteCount)).overflow { throw Self.short(name, address, byteCount) }
   }
 
   /// Shaped and typed as x.
+  @inline(__always)
   init(
     _ name: StaticString, _ pointer: UnsafeRawPointer?, data planes: Planes, isOptional: Bool = false
   ) throws(CallError) {
@@ -147,12 +165,14 @@ struct Argument {
   }
 
   /// A value for each map.
+  @inline(__always)
   init(_ name: StaticString, _ pointer: UnsafeRawPointer?, parameters planes: Planes) throws(CallError) {
     try self.init(
       name, pointer, count: planes.maps, valueSize: planes.dtype.parameterDType.byteCount, isOptional: true)
   }
 
   /// A float64 for each plane.
+  @inline(__always)
   init(
     _ name: StaticString, _ pointer: UnsafeRawPointer?, statistics planes: Planes, isOptional: Bool = false
   ) throws(CallError) {
@@ -169,16 +189,38 @@ struct Argument {
   }
 
   /// That an output is an input's own memory or apart from it.
-  func check(mayBe same: [Argument] = [], apartFrom others: [Argument]) throws(CallError) {
-    for other in same where other.base != base || other.byteCount != byteCount { try checkApart(other) }
-    for other in others { try checkApart(other) }
+  @inline(__always) @discardableResult
+  func mayBe(_ input: Argument) throws(CallError) -> Argument {
+    if base == input.base, byteCount == input.byteCount { return self }
+    return try spares(input)
   }
 
-  private func checkApart(_ other: Argument) throws(CallError) {
-    guard let base, let start = other.base, byteCount > 0, other.byteCount > 0 else { return }
-    guard base >= start + other.byteCount || start >= base + byteCount else {
-      throw .argument(
-        "\(name)", expected: "memory apart from \(other.name)'s", got: "memory that overlaps it")
-    }
+  /// That an output is apart from an input or another output. One at a time, as a list of them would take memory.
+  @inline(__always) @discardableResult
+  func spares(_ other: Argument) throws(CallError) -> Argument {
+    guard byteCount > 0, other.byteCount > 0 else { return self }
+    // No end is past the last address.
+    let (start, otherStart) = (UInt(bitPattern: base), UInt(bitPattern: other.base))
+    let (end, otherEnd) = (start &+ UInt(bitPattern: byteCount), otherStart &+ UInt(bitPattern: other.byteCount))
+    if start < otherEnd, otherStart < end, start != 0, otherStart != 0 { throw Self.overlap(name, other.name) }
+    return self
+  }
+
+  // MARK: What can be wrong
+
+  // Apart from the code that finds it out, which every call goes through.
+
+  private static func missing(_ name: StaticString) -> CallError {
+    .argument("\(name)", expected: "a pointer", got: "NULL")
+  }
+
+  private static func short(_ name: StaticString, _ address: UInt, _ byteCount: Int) -> CallError {
+    .argument(
+      "\(name)", expected: "\(byteCount) bytes of memory",
+      got: "0x\(String(address, radix: 16)), which has fewer behind it")
+  }
+
+  private static func overlap(_ name: StaticString, _ other: StaticString) -> CallError {
+    .argument("\(name)", expected: "memory apart from \(other)'s", got: "memory that overlaps it")
   }
 }

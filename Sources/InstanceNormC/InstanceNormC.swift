@@ -28,10 +28,11 @@ public func instnorm_forward(
     )
     let mean = try Argument("mean", mean, statistics: planes, isOptional: true)
     let inverses = try Argument("inv_std", invStd, statistics: planes, isOptional: true)
-    try y.check(mayBe: [x, residual], apartFrom: [scale, bias])
-    try mean.check(apartFrom: [x, y, residual, scale, bias])
-    try inverses.check(apartFrom: [x, y, residual, scale, bias, mean])
-    guard planes.valueCount > 0 || mean.base != nil || inverses.base != nil else { return }
+    try y.mayBe(x).mayBe(residual).spares(scale).spares(bias)
+    try mean.spares(x).spares(y).spares(residual).spares(scale).spares(bias)
+    try inverses.spares(x).spares(y).spares(residual).spares(scale).spares(bias).spares(mean)
+    // Planes of nothing have statistics.
+    guard planes.valueCount > 0 || planes.count > 0 && (mean.base != nil || inverses.base != nil) else { return }
     let call = NormCall(
       planes: planes, input: x.address, output: y.address, scale: scale.values(absent: 1), bias: bias.values(absent: 0),
       epsilon: options.epsilon, activation: options.activation, residual: residual.base, place: options.place,
@@ -62,10 +63,15 @@ public func instnorm_backward(
     let dscale = try Argument("dscale", dscale, parameters: planes)
     let dbias = try Argument("dbias", dbias, parameters: planes)
     let dresidual = try Argument("dresidual", dresidual, data: planes, isOptional: true)
-    try dx.check(mayBe: [dy, x], apartFrom: [residual, scale, bias, mean, inverses])
-    try dresidual.check(mayBe: [dy], apartFrom: [x, residual, scale, bias, mean, inverses, dx])
-    try dscale.check(apartFrom: [dy, x, residual, scale, bias, mean, inverses, dx, dresidual])
-    try dbias.check(apartFrom: [dy, x, residual, scale, bias, mean, inverses, dx, dresidual, dscale])
+    try dx.mayBe(dy).mayBe(x).mayBe(residual)
+      .spares(scale).spares(bias).spares(mean).spares(inverses)
+    try dresidual.mayBe(dy).mayBe(residual)
+      .spares(x).spares(scale).spares(bias).spares(mean).spares(inverses).spares(dx)
+    try dscale.mayBe(scale)
+      .spares(dy).spares(x).spares(residual).spares(bias).spares(mean).spares(inverses).spares(dx).spares(dresidual)
+    try dbias.mayBe(bias)
+      .spares(dy).spares(x).spares(residual).spares(scale).spares(mean).spares(inverses).spares(dx).spares(dresidual)
+      .spares(dscale)
 
     // Where the residual comes after the activation, its gradient is dy; where it comes before, it is dy times the
     // activation's slope, which the kernels find on the way to dx.
@@ -76,35 +82,48 @@ public func instnorm_backward(
     let needsPlanes = isMasked && dresidual.base != nil
     guard dx.base != nil || dscale.base != nil || dbias.base != nil || needsPlanes else { return }
     try withMemory {
-      let pool = MemoryPool.shared
-      let sumsSize = 2 * planes.count * MemoryLayout<Double>.size
-      let sums = try pool.allocate(byteCount: sumsSize)
-      defer { pool.deallocate(sums, byteCount: sumsSize) }
-      let isMissing = needsPlanes && dx.base == nil
-      let room = isMissing ? try pool.allocate(byteCount: planes.byteCount) : nil
-      defer { if let room { pool.deallocate(room, byteCount: planes.byteCount) } }
-      let totals = sums.assumingMemoryBound(to: Double.self)
-      if planes.count > 0 {
-        let call = NormGradientCall(
-          planes: planes, gradient: dy.address, input: x.address, scale: scale.values(absent: 1),
-          bias: bias.values(absent: 0), activation: options.activation, residual: residual.base, place: options.place,
-          mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
-          invStd: UnsafePointer(inverses.address.assumingMemoryBound(to: Double.self)), sums: totals,
-          inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil)
-        try options.backend().run(call)
-      }
-      for (row, target) in [(0, dbias), (1, dscale)] {
-        guard let base = target.base else { continue }
-        for map in 0..<planes.maps {
-          var total = 0.0
-          for image in 0..<planes.images { total += totals[(row * planes.images + image) * planes.maps + map] }
-          if planes.dtype == .float64 {
-            base.storeBytes(of: total, toByteOffset: map * 8, as: Double.self)
-          } else {
-            base.storeBytes(of: Float(total), toByteOffset: map * 4, as: Float.self)
-          }
+      let missing = needsPlanes && dx.base == nil ? planes.byteCount : nil
+      let room = try missing.map { try MemoryPool.shared.allocate(byteCount: $0) }
+      defer { if let room, let missing { MemoryPool.shared.deallocate(room, byteCount: missing) } }
+      try withSums(count: 2 * planes.count) { sums in
+        if planes.count > 0 {
+          let call = NormGradientCall(
+            planes: planes, gradient: dy.address, input: x.address, scale: scale.values(absent: 1),
+            bias: bias.values(absent: 0), activation: options.activation, residual: residual.base,
+            place: options.place, mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
+            invStd: UnsafePointer(inverses.address.assumingMemoryBound(to: Double.self)), sums: sums,
+            inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil)
+          try options.backend().run(call)
         }
+        if let dbias = dbias.base { addPictures(sums, planes, into: dbias) }
+        if let dscale = dscale.base { addPictures(sums + planes.count, planes, into: dscale) }
       }
+    }
+  }
+}
+
+/// Calls `body` with room for sums: on the stack for few planes, as taking memory would be much of a small call.
+private func withSums(count: Int, _ body: (UnsafeMutablePointer<Double>) throws -> Void) throws {
+  let few = 128
+  if count <= few {
+    try withUnsafeTemporaryAllocation(of: Double.self, capacity: few) { try body($0.baseAddress!) }
+  } else {
+    let byteCount = count * MemoryLayout<Double>.size
+    let sums = try MemoryPool.shared.allocate(byteCount: byteCount)
+    defer { MemoryPool.shared.deallocate(sums, byteCount: byteCount) }
+    try body(sums.assumingMemoryBound(to: Double.self))
+  }
+}
+
+/// Adds up the values of each map, (N, C), as the type of parameters.
+private func addPictures(_ values: UnsafePointer<Double>, _ planes: Planes, into target: UnsafeMutableRawPointer) {
+  for map in 0..<planes.maps {
+    var total = 0.0
+    for image in 0..<planes.images { total += values[image * planes.maps + map] }
+    if planes.dtype == .float64 {
+      target.storeBytes(of: total, toByteOffset: map * 8, as: Double.self)
+    } else {
+      target.storeBytes(of: Float(total), toByteOffset: map * 4, as: Float.self)
     }
   }
 }

@@ -69,7 +69,9 @@ import Testing
           #expect(try bits(own) == bits(y))
 
           let (dscale, dbias) = (try 0 * scale.data, try 0 * bias.data)
-          func backward(_ dy: Tensor, _ x: Tensor, _ dx: Tensor?, _ dresidual: Tensor?) {
+          func backward(
+            _ dy: Tensor, _ x: Tensor, _ dx: Tensor?, _ dresidual: Tensor?, residual: Tensor? = residual
+          ) {
             let status = instnorm_backward(
               &planes, &options, dy.address, x.address, scale.data.address, bias.data.address, residual?.address,
               mean.doublesAddress, invStd.doublesAddress, dx?.address, dscale.address, dbias.address,
@@ -92,8 +94,83 @@ import Testing
           let dyForResidual = try random(2)
           backward(dyForResidual, x, nil, dyForResidual)
           #expect(try bits(dyForResidual) == dr)
+          if hasResidual {
+            let (first, second) = (try random(3), try random(3))
+            backward(dy, x, first, drOther, residual: first)
+            #expect(try bits(first) == bits(dx) && bits(drOther) == dr)
+            backward(dy, x, dxOut, second, residual: second)
+            #expect(try bits(dxOut) == bits(dx) && bits(second) == dr)
+          }
         }
       }
+    }
+  }
+
+  @Test func `in place, planes have the same bits that float32 arithmetic is not for`() throws {
+    let shape: Shape = [3, 20, 6, 7]
+    for layout in Layout.allCases {
+      for dtype in [DType.float32, .float64] {
+        // Every third map too small, every third too large.
+        let x = try Tensor.randomNormal(shape, seed: 1).to(dtype)
+        let factors = (0..<20).map { [1e-25, 1, 1e25][$0 % 3] }
+        let values = try x.doubles.enumerated().map { $0.element * factors[$0.offset / 42 % 20] }
+        func data() throws -> Tensor { try Tensor(values, shape: shape).to(dtype).to(layout) }
+        func random(_ seed: UInt64) throws -> Tensor {
+          try Tensor.randomNormal(shape, seed: seed).to(dtype).to(layout)
+        }
+        let statistics = (0..<2).map { _ in UnsafeMutablePointer<Double>.allocate(capacity: 60) }
+        defer { for row in statistics { row.deallocate() } }
+        var planes = instnorm_planes(
+          images: 3, maps: 20, plane_size: 42, dtype: dtype == .float64 ? INSTNORM_FLOAT64 : INSTNORM_FLOAT32,
+          layout: layout == .nchw ? INSTNORM_NCHW : INSTNORM_NHWC)
+        var options = options(.leakyReLU(slope: 0.2), .beforeActivation)
+        func forward(_ x: Tensor, _ residual: Tensor, _ y: Tensor) throws -> [UInt64] {
+          let status = instnorm_forward(
+            &planes, &options, x.address, nil, nil, residual.address, y.address, statistics[0], statistics[1])
+          #expect(status == INSTNORM_OK)
+          return try bits(y)
+        }
+        let y = try forward(data(), random(2), random(9))
+        let (own, ownResidual) = (try data(), try random(2))
+        #expect(try forward(own, random(2), own) == y)
+        #expect(try forward(data(), ownResidual, ownResidual) == y)
+
+        func backward(
+          _ dy: Tensor, _ x: Tensor, _ residual: Tensor, _ dx: Tensor, _ dresidual: Tensor
+        ) throws -> [[UInt64]] {
+          let status = instnorm_backward(
+            &planes, &options, dy.address, x.address, nil, nil, residual.address, statistics[0], statistics[1],
+            dx.address, nil, nil, dresidual.address)
+          #expect(status == INSTNORM_OK)
+          return [try bits(dx), try bits(dresidual)]
+        }
+        let expected = try backward(random(3), data(), random(2), random(9), random(9))
+        let (dy, x1, x2, r1, r2) = (try random(3), try data(), try data(), try random(2), try random(2))
+        #expect(try backward(dy, x1, r1, dy, r1) == expected)
+        #expect(try backward(random(3), x2, r2, x2, r2) == expected)
+        let (r3, dy3) = (try random(2), try random(3))
+        #expect(try backward(dy3, data(), r3, r3, dy3) == expected)
+      }
+    }
+  }
+
+  @Test func `parameters' gradients are sums over few pictures or many, in the parameters' place too`() throws {
+    for shape: Shape in [[4, 16, 3, 3], [5, 16, 3, 3], [9, 40, 3, 3]] {
+      let (images, maps) = (shape[0], shape[1])
+      let (x, dy) = (try Tensor.randomNormal(shape, seed: 1), try Tensor.randomNormal(shape, seed: 2))
+      let norm = try InstanceNorm2D(numOfMaps: maps)
+      norm.scale?.data = try Tensor.randomNormal([maps], seed: 5)
+      _ = try norm(x)
+      _ = try norm.backward(dy)
+      var planes = instnorm_planes(
+        images: Int64(images), maps: Int64(maps), plane_size: 9, dtype: INSTNORM_FLOAT32, layout: INSTNORM_NCHW)
+      let (scale, bias) = (try Tensor.randomNormal([maps], seed: 5), try Tensor.zeros([maps]))
+      let (mean, invStd) = (try #require(norm.saveMean), try #require(norm.saveInvVar))
+      let status = instnorm_backward(
+        &planes, nil, dy.address, x.address, scale.address, bias.address, nil, mean.doublesAddress,
+        invStd.doublesAddress, nil, scale.address, bias.address, nil)
+      #expect(status == INSTNORM_OK)
+      #expect(try bits(scale) == bits(#require(norm.scale?.grad)) && bits(bias) == bits(#require(norm.bias?.grad)))
     }
   }
 
@@ -127,6 +204,12 @@ import Testing
     // So many planes of nothing are nothing to do.
     planes.images = 1 << 55
     #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_OK)
+    // Nor are the statistics of no planes of so many maps.
+    for layout in [INSTNORM_NCHW, INSTNORM_NHWC] {
+      var planes = instnorm_planes(images: 0, maps: 1 << 50, plane_size: 63, dtype: INSTNORM_FLOAT32, layout: layout)
+      let address = invStd.doublesAddress
+      #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, address, address) == INSTNORM_OK)
+    }
   }
 
   /// What is wrong, and what the message has to name.
@@ -156,8 +239,15 @@ import Testing
     expectRefusal("planes->plane_size", "-9", planes: { $0.plane_size = -9 })
     expectRefusal("planes->dtype", "4", planes: { $0.dtype = instnorm_dtype(4) })
     expectRefusal("planes->layout", "7", planes: { $0.layout = instnorm_layout(7) })
+    expectRefusal("planes->layout", "got -1", planes: { $0.layout = instnorm_layout(.max) })
     expectRefusal("planes", "9223372036854775807", planes: { $0.images = .max })
     expectRefusal("planes", "4611686018427387904", planes: { $0.plane_size = 1 << 62 })
+    expectRefusal(
+      "planes", "(0, 9223372036854775807, 63)",
+      planes: {
+        $0.images = 0
+        $0.maps = .max
+      })
     expectRefusal("options->epsilon", "-1e-05", options: { $0.epsilon = -1e-5 })
     expectRefusal("options->epsilon", "nan", options: { $0.epsilon = .nan })
     expectRefusal("options->epsilon", "inf", options: { $0.epsilon = .infinity })
@@ -173,6 +263,7 @@ import Testing
     expectRefusal("x", "NULL", x: nil)
     expectRefusal("y", "NULL", y: nil)
     expectRefusal("x", "multiple of 4", x: x.address + 2)
+    expectRefusal("x", "2520 bytes", "0xfffffffffffff800", x: UnsafeRawPointer(bitPattern: -2048))
     expectRefusal("scale", "multiple of 4", scale: x.address + 1)
     expectRefusal("mean", "multiple of 8", mean: UnsafeMutablePointer(bitPattern: 12))
     expectRefusal("y", "apart from x's", y: x.address + 4)
@@ -181,6 +272,17 @@ import Testing
     expectRefusal("mean", "apart from y's", mean: y.doublesAddress)
     #expect(instnorm_forward(nil, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_INVALID_ARGUMENT)
     #expect(String(cString: instnorm_last_error()) == "instnorm_forward: planes: expected a pointer, got NULL")
+    let odd = x.address + 1
+    #expect(
+      instnorm_forward(odd.assumingMemoryBound(to: instnorm_planes.self), nil, nil, nil, nil, nil, nil, nil, nil)
+        == INSTNORM_INVALID_ARGUMENT)
+    #expect(String(cString: instnorm_last_error()).contains("planes: expected an address that is a multiple of 8"))
+    var unread = somePlanes()
+    #expect(
+      instnorm_forward(
+        &unread, odd.assumingMemoryBound(to: instnorm_options.self), x.address, nil, nil, nil, y.address, nil, nil)
+        == INSTNORM_INVALID_ARGUMENT)
+    #expect(String(cString: instnorm_last_error()).contains("options: expected an address that is a multiple of 8"))
     #expect(try y.doubles.allSatisfy { $0 == 0 })
 
     var planes = somePlanes()
@@ -201,6 +303,10 @@ import Testing
     #expect(backwardRefusal(dx: y.address, dscale: y.address).contains("dscale: expected memory apart from dx's"))
     #expect(backwardRefusal(dx: y.address, dresidual: y.address).contains("dresidual"))
     #expect(backwardRefusal(dx: x.address + 4).contains("dx: expected memory apart from dy's"))
+    #expect(backwardRefusal(dscale: x.address).contains("dscale: expected memory apart from dy's"))
+    let other = try Tensor.zeros(shape)
+    #expect(
+      backwardRefusal(dy: other.address, dresidual: x.address).contains("dresidual: expected memory apart from x"))
   }
 
   @Test func `no memory is a status of its own`() {

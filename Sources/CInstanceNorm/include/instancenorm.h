@@ -7,9 +7,11 @@
  *     n         = scale[i] (x - mean) / sqrt(var + epsilon) + bias[i]
  *     y         = activation(n), activation(n) + residual or activation(n + residual)
  *
- * All memory is the caller's and is neither kept nor freed. Pointers are aligned to their values' size. An output may
- * be an input's own memory where its function says so, and is apart from all other memory. A call's results have the
- * same bits for any number of threads. Any number of threads may call at once.
+ * All memory is the caller's and is neither kept nor freed. Pointers are aligned to their values' size. Outputs
+ * lie apart from each other and from all inputs, but may take an input's place (the same address): y that of x or
+ * residual, dx that of dy, x or residual, dresidual that of dy or residual, dscale that of scale and dbias that of
+ * bias. A call's results have the same bits in place or not and for any number of threads. Any number of threads may
+ * call at once.
  *
  *     float x[2 * 3 * 64 * 64], y[2 * 3 * 64 * 64];
  *     ...
@@ -89,7 +91,6 @@ instnorm_options instnorm_default_options(void);
 /*
  * y from x.
  *
- *   y              may be x's or the residual's own memory
  *   scale, bias    C values, float64 for float64 data and float32 for all other; NULL for 1 and 0
  *   residual       NULL for none
  *   mean, inv_std  receive N C values each, the plane's mean and 1 / sqrt(var + epsilon); NULL where they are not
@@ -105,11 +106,9 @@ instnorm_status instnorm_forward(const instnorm_planes *planes, const instnorm_o
  *   x, scale, bias, residual, options  as they were forward. bias is looked at only where there is an activation, and
  *                                      residual only where it is added before one.
  *   mean, inv_std                      as instnorm_forward gave them
- *   dx                                 receives the gradient by x; NULL where it is not wanted. May be dy's or x's own
- *                                      memory.
+ *   dx                                 receives the gradient by x; NULL where it is not wanted.
  *   dscale, dbias                      receive C values each, typed as scale and bias; NULL where they are not wanted
- *   dresidual                          receives the gradient by the residual; NULL where it is not wanted. May be dy's
- *                                      own memory.
+ *   dresidual                          receives the gradient by the residual; NULL where it is not wanted.
  */
 instnorm_status instnorm_backward(const instnorm_planes *planes, const instnorm_options *options, const void *dy,
                                   const void *x, const void *scale, const void *bias, const void *residual,
