@@ -6,6 +6,7 @@
 """
 
 import ctypes
+import functools
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
 
 import numpy as np
@@ -29,6 +30,15 @@ class Options(ctypes.Structure):
     ]
 
 
+@functools.cache
+def load(path):
+    c = ctypes.CDLL(path)
+    c.instnorm_forward.argtypes = [POINTER(Planes), POINTER(Options)] + 7 * [c_void_p]
+    c.instnorm_backward.argtypes = [POINTER(Planes), POINTER(Options)] + 11 * [c_void_p]
+    c.instnorm_last_error.restype = c_char_p
+    return c
+
+
 def address(array):
     return None if array is None else array.ctypes.data
 
@@ -37,16 +47,19 @@ class InstanceNorm:
     """The layer. Arrays are C-contiguous: (N, C, spatial...) for nchw and (N, spatial..., C) for nhwc."""
 
     def __init__(self, path, layout="nchw", epsilon=1e-5, activation=None, slope=0.01, before=False, threads=0):
-        self.c = ctypes.CDLL(path)
-        self.c.instnorm_forward.argtypes = [POINTER(Planes), POINTER(Options)] + 7 * [c_void_p]
-        self.c.instnorm_backward.argtypes = [POINTER(Planes), POINTER(Options)] + 11 * [c_void_p]
-        self.c.instnorm_last_error.restype = c_char_p
+        self.c = load(path)
         self.layout = layout
         self.options = Options(epsilon, ACTIVATIONS[activation], slope, int(before), threads)
 
-    def planes(self, x):
-        if not x.flags.c_contiguous:
-            raise ValueError("expected a C-contiguous array")
+    def planes(self, x, *others):
+        """What x is, and checks that the others are the same: the library sees addresses alone."""
+        if x.ndim < 2 or x.dtype not in DTYPES:
+            raise ValueError(f"expected a float array (N, C, ...) or (N, ..., C), got shape {x.shape} of {x.dtype}")
+        for other in (x, *others):
+            if other is None:
+                continue
+            if (other.shape, other.dtype) != (x.shape, x.dtype) or not other.flags.c_contiguous:
+                raise ValueError(f"expected C-contiguous arrays of shape {x.shape} and dtype {x.dtype}")
         maps = x.shape[1] if self.layout == "nchw" else x.shape[-1]
         size = int(np.prod(x.shape[1:], dtype=np.int64)) // maps if maps else 0
         return Planes(x.shape[0], maps, size, DTYPES[x.dtype], LAYOUTS[self.layout])
@@ -65,12 +78,9 @@ class InstanceNorm:
 
     def forward(self, x, scale=None, bias=None, residual=None, out=None):
         """y, and the means and inverse deviations that backward takes."""
-        planes = self.planes(x)
-        scale, bias = self.parameter(scale, x, planes.maps), self.parameter(bias, x, planes.maps)
         y = np.empty_like(x) if out is None else out
-        for other in (y, residual):
-            if other is not None and (other.shape, other.dtype) != (x.shape, x.dtype):
-                raise ValueError(f"expected an array of shape {x.shape} and dtype {x.dtype}")
+        planes = self.planes(x, y, residual)
+        scale, bias = self.parameter(scale, x, planes.maps), self.parameter(bias, x, planes.maps)
         mean = np.empty((planes.images, planes.maps))
         inv_std = np.empty_like(mean)
         addresses = map(address, (x, scale, bias, residual, y, mean, inv_std))
@@ -79,9 +89,7 @@ class InstanceNorm:
 
     def backward(self, dy, x, saved, scale=None, bias=None, residual=None):
         """The gradients by x, scale, bias and, where there is one, the residual."""
-        planes = self.planes(x)
-        if (dy.shape, dy.dtype) != (x.shape, x.dtype) or not dy.flags.c_contiguous:
-            raise ValueError(f"expected a C-contiguous gradient of shape {x.shape} and dtype {x.dtype}")
+        planes = self.planes(x, dy, residual)
         scale, bias = self.parameter(scale, x, planes.maps), self.parameter(bias, x, planes.maps)
         dx = np.empty_like(x)
         dscale = np.empty(planes.maps, np.float64 if x.dtype == np.float64 else np.float32)

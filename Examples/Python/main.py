@@ -3,7 +3,10 @@
     script/examples        builds the library and runs this
 """
 
+import _ctypes
+import ctypes
 import os
+import signal
 import sys
 
 import numpy as np
@@ -47,8 +50,11 @@ expect(np.allclose(dbias, dy.sum((0, 2, 3)), atol=1e-5), "dbias is the sum of dy
 expect(np.allclose(dscale, (dy * reference(x, np.ones(3), np.zeros(3))).sum((0, 2, 3)), atol=1e-5), "dscale likewise")
 
 last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-z, _ = InstanceNorm(path, layout="nhwc").forward(last, scale, bias)
+channels_last = InstanceNorm(path, layout="nhwc")
+z, saved = channels_last.forward(last, scale, bias)
 expect(np.abs(z.transpose(0, 3, 1, 2) - expected).max() < 1e-5, "channels last it is the same")
+z = channels_last.backward(np.ascontiguousarray(dy.transpose(0, 2, 3, 1)), last, saved, scale, bias)[0]
+expect(np.abs(z.transpose(0, 3, 1, 2) - dx).max() < 1e-5, "and its dx")
 
 half, _ = norm.forward(x.astype(np.float16), scale, bias)
 expect(np.abs(half - reference(x.astype(np.float16), scale, bias)).max() < 5e-3, "in float16 it is near")
@@ -58,6 +64,11 @@ z, saved = fused.forward(x, scale, bias, residual)
 expect(np.abs(z - (np.maximum(expected, 0) + residual)).max() < 1e-5, "ReLU and a residual are max(y, 0) + residual")
 dresidual = fused.backward(dy, x, saved, scale, bias, residual)[3]
 expect(np.array_equal(dresidual, dy), "whose gradient by the residual is dy")
+before = InstanceNorm(path, activation="relu", before=True)
+z, saved = before.forward(x, scale, bias, residual)
+expect(np.abs(z - np.maximum(expected + residual, 0)).max() < 1e-5, "added before, they are max(y + residual, 0)")
+dresidual = before.backward(dy, x, saved, scale, bias, residual)[3]
+expect(np.array_equal(dresidual, np.where(expected + residual > 0, dy, 0)), "whose gradient is dy where it is not 0")
 
 own = x.copy()
 norm.forward(own, scale, bias, out=own)
@@ -67,13 +78,22 @@ try:
     InstanceNorm(path, epsilon=-1).forward(x)
     expect(False, "a negative epsilon is refused")
 except ValueError as error:
-    print(f"a negative epsilon is refused: {error}")
+    print(f"a negative epsilon is refused:\n    {error}")
 
 # The library's threads do not come along into a copy of the process, which has to do without or start its own.
 big = random.normal(size=(2, 32, 128, 128)).astype(np.float32)
 parents, _ = norm.forward(big)
 child = os.fork()
 if child == 0:
+    signal.alarm(60)
     equal = all(np.array_equal(norm.forward(big)[0], parents) for _ in range(5))
     os._exit(0 if equal else 1)
 expect(os.waitpid(child, 0)[1] == 0, "after a fork the child gets the same bits")
+
+# Nor must they run on in memory that is gone where a program closes the library, which therefore stays.
+_ctypes.dlclose(norm.c._handle)
+try:
+    ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD)
+    expect(True, "closed, the library stays")
+except OSError:
+    expect(False, "closed, the library stays")
