@@ -188,6 +188,17 @@ import Testing
         nil) == INSTNORM_OK)
   }
 
+  @Test func `one array may end where the next begins`() throws {
+    var planes = instnorm_planes(images: 1, maps: 1, plane_size: 8, dtype: INSTNORM_FLOAT32, layout: INSTNORM_NCHW)
+    var room: [Float] = [1, 2, 3, 4, 5, 6, 7, 8] + Array(repeating: 0, count: 8)
+    for (from, to) in [(0, 8), (8, 0)] {
+      room.withUnsafeMutableBufferPointer { room in
+        let x = room.baseAddress! + from
+        #expect(instnorm_forward(&planes, nil, x, nil, nil, nil, room.baseAddress! + to, nil, nil) == INSTNORM_OK)
+      }
+    }
+  }
+
   @Test func `no pictures and no pixels are legal`() throws {
     var planes = somePlanes()
     planes.images = 0
