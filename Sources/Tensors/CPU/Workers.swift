@@ -87,8 +87,13 @@ private final class Worker: @unchecked Sendable {
   private var job: (body: (Int) -> Void, share: Int)?
 
   init(number: Int) {
-    let thread = Thread { [self] in work() }
-    thread.name = "instnorm-\(number)"
+    let thread = Thread { [self] in
+      // For debuggers and profilers; the name of a Thread that has not started does not reach them.
+      #if os(Linux)
+        pthread_setname_np(pthread_self(), "instnorm-\(number)")
+      #endif
+      work()
+    }
     thread.stackSize = 1 << 20
     thread.start()
   }
