@@ -88,10 +88,8 @@ private final class Worker: @unchecked Sendable {
 
   init(number: Int) {
     let thread = Thread { [self] in
-      // For debuggers and profilers; the name of a Thread that has not started does not reach them.
-      #if os(Linux)
-        pthread_setname_np(pthread_self(), "instnorm-\(number)")
-      #endif
+      // For debuggers and profilers, whom a name given before the start does not reach.
+      Thread.current.name = "instnorm-\(number)"
       work()
     }
     thread.stackSize = 1 << 20
