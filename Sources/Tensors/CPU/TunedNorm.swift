@@ -222,5 +222,5 @@ package enum CacheSizes {
   static let fetchedAhead = 256 << 10
 
   /// Planes that fit the nearest cache together go through each pass together.
-  static let group = 32 << 10
+  static let group = 16 << 10
 }
