@@ -11,6 +11,10 @@ package final class Locked<Value>: @unchecked Sendable {
     self.value = value
   }
 
+  /// For what forks the process: a copy of a lock that another thread held would stay locked for good.
+  package func lockForFork() { lock.lock() }
+  package func unlockAfterFork() { lock.unlock() }
+
   package func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
     try lock.withLock { try body(&value) }
   }

@@ -10,7 +10,13 @@ import Foundation
 /// that similar sizes share blocks at the price of at most 12.5 % of the memory.
 public final class MemoryPool: Sendable {
   /// The pool that CPU tensors live in.
-  public static let shared = MemoryPool(limit: physicalMemory / 8)
+  public static let shared: MemoryPool = {
+    // A copy of the process has the pool in one piece, whatever other threads were doing with it.
+    pthread_atfork(
+      { MemoryPool.shared.state.lockForFork() }, { MemoryPool.shared.state.unlockAfterFork() },
+      { MemoryPool.shared.state.unlockAfterFork() })
+    return MemoryPool(limit: physicalMemory / 8)
+  }()
 
   /// How far every block's address is aligned, in bytes.
   public static let alignment = 64

@@ -49,6 +49,8 @@ extension CPUBackend {
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
   package func run(_ call: NormCall) throws {
+    // No pictures are no share of the scratch either.
+    guard call.planes.count > 0 else { return }
     if call.planes.layout == .nchw || call.planes.maps == 1 {
       if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return tuned.run(threads: threads) }
     } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
@@ -62,6 +64,7 @@ extension CPUBackend {
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
   package func run(_ call: NormGradientCall) throws {
+    guard call.planes.count > 0 else { return }
     if call.planes.layout == .nchw || call.planes.maps == 1 {
       if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return tuned.run(threads: threads) }
     } else if let tuned = TunedPictureGradients(call, kernels, streamed: streamed) {

@@ -45,7 +45,8 @@ struct TunedPlanes {
 
   private func whole(_ range: Range<Int>) {
     let planeBytes = call.planes.size * tuned.valueBytes
-    let most = 64
+    // As many records as a temporary allocation has room for on the stack, which is 1 KiB.
+    let most = 1024 / MemoryLayout<Record>.stride
     let group = max(1, min(most, CacheSizes.group / planeBytes))
     withUnsafeTemporaryAllocation(of: Record.self, capacity: most) { records in
       for start in stride(from: range.lowerBound, to: range.upperBound, by: group) {
