@@ -75,7 +75,11 @@ public func instnorm_backward(
 
     // Where the residual comes after the activation, its gradient is dy; where it comes before, it is dy times the
     // activation's slope, which the kernels find on the way to dx.
-    let isMasked = residual.base != nil && options.place == .beforeActivation && options.activation != .none
+    let isBefore = options.place == .beforeActivation && options.activation != .none
+    if isBefore, dresidual.base != nil, residual.base == nil, planes.valueCount > 0 {
+      throw .argument("residual", expected: "a pointer, as it decides dresidual", got: "NULL")
+    }
+    let isMasked = isBefore && residual.base != nil
     if let dresidual = dresidual.base, !isMasked, dresidual != dy.address {
       dresidual.copyMemory(from: dy.address, byteCount: planes.byteCount)
     }

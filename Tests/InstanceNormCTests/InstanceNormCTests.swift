@@ -301,10 +301,11 @@ import Testing
       dy: UnsafeRawPointer? = UnsafeRawPointer(x.address), x: UnsafeRawPointer? = UnsafeRawPointer(x.address),
       mean: UnsafePointer<Double>? = UnsafePointer(statistics.doublesAddress),
       dx: UnsafeMutableRawPointer? = nil, dscale: UnsafeMutableRawPointer? = nil,
-      dresidual: UnsafeMutableRawPointer? = nil
+      dresidual: UnsafeMutableRawPointer? = nil, activation: Activation = .none
     ) -> String {
+      var options = options(activation, .beforeActivation)
       let status = instnorm_backward(
-        &planes, nil, dy, x, nil, nil, nil, mean, statistics.doublesAddress, dx, dscale, nil, dresidual)
+        &planes, &options, dy, x, nil, nil, nil, mean, statistics.doublesAddress, dx, dscale, nil, dresidual)
       #expect(status == INSTNORM_INVALID_ARGUMENT)
       return String(cString: instnorm_last_error())
     }
@@ -315,6 +316,9 @@ import Testing
     #expect(backwardRefusal(dx: y.address, dresidual: y.address).contains("dresidual"))
     #expect(backwardRefusal(dx: x.address + 4).contains("dx: expected memory apart from dy's"))
     #expect(backwardRefusal(dscale: x.address).contains("dscale: expected memory apart from dy's"))
+    #expect(
+      backwardRefusal(dresidual: y.address, activation: .relu)
+        == "instnorm_backward: residual: expected a pointer, as it decides dresidual, got NULL")
     let other = try Tensor.zeros(shape)
     #expect(
       backwardRefusal(dy: other.address, dresidual: x.address).contains("dresidual: expected memory apart from x"))

@@ -57,6 +57,7 @@ import Testing
     #expect(Parallel.shareCount(items: 64, values: 65_536, threads: 2) == 2)
     #expect(Parallel.shareCount(items: 1, values: 1 << 24, threads: 8) == 1)
     #expect(Parallel.shareCount(items: 0, values: 0, threads: 8) == 1)
+    #expect(Parallel.shareCount(items: 1 << 20, values: 1 << 30, threads: 100_000) == Parallel.mostThreads)
 
     final class Seen: @unchecked Sendable { var thread: pthread_t? }
     let seen = Seen()

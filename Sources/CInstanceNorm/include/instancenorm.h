@@ -106,9 +106,9 @@ instnorm_status instnorm_forward(const instnorm_planes *planes, const instnorm_o
  *   x, scale, bias, residual, options  as they were forward. bias is looked at only where there is an activation, and
  *                                      residual only where it is added before one.
  *   mean, inv_std                      as instnorm_forward gave them
- *   dx                                 receives the gradient by x; NULL where it is not wanted.
+ *   dx                                 receives the gradient by x; NULL where it is not wanted
  *   dscale, dbias                      receive C values each, typed as scale and bias; NULL where they are not wanted
- *   dresidual                          receives the gradient by the residual; NULL where it is not wanted.
+ *   dresidual                          receives the gradient by the residual; NULL where it is not wanted
  */
 instnorm_status instnorm_backward(const instnorm_planes *planes, const instnorm_options *options, const void *dy,
                                   const void *x, const void *scale, const void *bias, const void *residual,

@@ -4,9 +4,12 @@ package enum Parallel {
   /// values.
   package static let valuesPerShare = 16_384
 
+  /// The most threads that stand ready, however many are asked for.
+  package static let mostThreads = 256
+
   /// How many shares `items` pieces of work with `values` values in all are split into, on `threads` threads.
   package static func shareCount(items: Int, values: Int, threads: Int) -> Int {
-    max(1, min(threads, items, values / valuesPerShare))
+    max(1, min(threads, mostThreads, items, values / valuesPerShare))
   }
 
   /// Calls `body` with the number of each share and its range of items, on threads of their own where there is more
