@@ -33,14 +33,15 @@ public final class MemoryPool: Sendable {
 
   private struct State {
     var limit: Int
-    var cached: [Int: [UInt]] = [:]
+    /// Addresses by the number of their size class.
+    var cached: [[UInt]] = Array(repeating: [], count: MemoryPool.classNumber(1 << 62) + 1)
     var statistics = Statistics()
 
     mutating func releaseCached() {
-      for addresses in cached.values {
+      for addresses in cached {
         for address in addresses { free(UnsafeMutableRawPointer(bitPattern: address)) }
       }
-      cached.removeAll(keepingCapacity: true)
+      for number in cached.indices { cached[number].removeAll(keepingCapacity: true) }
       statistics.bytesCached = 0
     }
   }
@@ -78,8 +79,9 @@ public final class MemoryPool: Sendable {
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``, after the cached blocks were given back in vain.
   public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
     guard let size = Self.sizeClass(byteCount) else { throw TensorError.outOfMemory(byteCount: byteCount) }
+    let number = Self.classNumber(size)
     let address: UInt? = state.withLock { state in
-      var address = state.cached[size]?.popLast()
+      var address = state.cached[number].popLast()
       if address != nil {
         state.statistics.bytesCached -= size
       } else {
@@ -110,7 +112,7 @@ public final class MemoryPool: Sendable {
       }
       // Room is made by dropping what has lain unused, not the block that has just been in use.
       if state.statistics.bytesCached + size > state.limit { state.releaseCached() }
-      state.cached[size, default: []].append(UInt(bitPattern: pointer))
+      state.cached[Self.classNumber(size)].append(UInt(bitPattern: pointer))
       state.statistics.bytesCached += size
     }
   }
@@ -122,6 +124,13 @@ public final class MemoryPool: Sendable {
     let powerOfTwo = 1 << (Int.bitWidth - 1 - needed.leadingZeroBitCount)
     let step = max(powerOfTwo / 8, alignment)
     return (needed + step - 1) / step * step
+  }
+
+  /// Counts the size classes.
+  private static func classNumber(_ size: Int) -> Int {
+    let exponent = Int.bitWidth - 1 - size.leadingZeroBitCount
+    // No size is below 64. The first classes are more than an eighth apart, which leaves numbers unused.
+    return exponent * 8 + (size - (1 << exponent)) >> (exponent - 3)
   }
 
   private static func systemAllocate(_ size: Int) -> UInt? {
