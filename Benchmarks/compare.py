@@ -676,7 +676,7 @@ def forward_table(rows, cells):
                 + [times(row, there, best), "-", "-"]
             )
     return table(
-        ["forward, NCHW", HERE, *PEERS, "memcpy", "to the best peer", "target", "group_norm too", "of memcpy", "target"],
+        ["forward, NCHW", HERE, *PEERS, "memcpy", "to the best peer", "target", "to the best, group_norm too", "of memcpy", "target"],
         lines,
     )
 
@@ -695,7 +695,7 @@ def maps_last_table(rows, cells):
             + cells.at_most(here / first, longer, f"NHWC {shape}, to NCHW")
         )
     return table(
-        ["forward, NHWC", HERE, "PyTorch", "group_norm", "to PyTorch", "target", "group_norm too"]
+        ["forward, NHWC", HERE, "PyTorch", "group_norm", "to PyTorch", "target", "to the best, group_norm too"]
         + ["here in NCHW", "to that", "target"],
         lines,
     )
@@ -720,7 +720,7 @@ def more_table(rows, cells):
             + (cells.at_most(here / plain, longer, f"{row['name']}, to forward alone") if plain else [])
         )
     title = f"{USUAL}"
-    columns = ["to the best peer", "target", "group_norm too", "forward alone", "to that", "target"]
+    columns = ["to the best peer", "target", "to the best, group_norm too", "forward alone", "to that", "target"]
     return table([title, HERE, *PEERS, "group_norm", *columns], lines)
 
 

@@ -47,6 +47,8 @@ class InstanceNorm:
     """The layer. Arrays are C-contiguous: (N, C, spatial...) for nchw and (N, spatial..., C) for nhwc."""
 
     def __init__(self, path, layout="nchw", epsilon=1e-5, activation=None, slope=0.01, before=False, threads=0):
+        if layout not in LAYOUTS or activation not in ACTIVATIONS:
+            raise ValueError(f"expected a layout of {list(LAYOUTS)} and an activation of {list(ACTIVATIONS)}")
         self.c = load(path)
         self.layout = layout
         self.options = Options(epsilon, ACTIVATIONS[activation], slope, int(before), threads)
@@ -79,6 +81,8 @@ class InstanceNorm:
     def forward(self, x, scale=None, bias=None, residual=None, out=None):
         """y, and the means and inverse deviations that backward takes."""
         y = np.empty_like(x) if out is None else out
+        if not y.flags.writeable:
+            raise ValueError("expected an array that may be written to")
         planes = self.planes(x, y, residual)
         scale, bias = self.parameter(scale, x, planes.maps), self.parameter(bias, x, planes.maps)
         mean = np.empty((planes.images, planes.maps))
@@ -90,6 +94,9 @@ class InstanceNorm:
     def backward(self, dy, x, saved, scale=None, bias=None, residual=None):
         """The gradients by x, scale, bias and, where there is one, the residual."""
         planes = self.planes(x, dy, residual)
+        for value in saved:
+            if value.dtype != np.float64 or value.shape != (planes.images, planes.maps) or not value.flags.c_contiguous:
+                raise ValueError(f"expected what forward saved, float64 of shape ({planes.images}, {planes.maps})")
         scale, bias = self.parameter(scale, x, planes.maps), self.parameter(bias, x, planes.maps)
         dx = np.empty_like(x)
         dscale = np.empty(planes.maps, np.float64 if x.dtype == np.float64 else np.float32)

@@ -81,6 +81,12 @@ except ValueError as error:
     print(f"a negative epsilon is refused:\n    {error}")
 
 # The library's threads do not come along into a copy of the process, which has to do without or start its own.
+try:
+    norm.backward(dy, x, [value.astype(np.float32) for value in saved])
+    expect(False, "statistics that forward did not save are refused")
+except ValueError as error:
+    print(f"so are statistics that forward did not save: {error}")
+
 big = random.normal(size=(2, 32, 128, 128)).astype(np.float32)
 parents, _ = norm.forward(big)
 child = os.fork()

@@ -32,9 +32,10 @@ public class InstanceNormND: Module {
   /// How many dimensions follow N and C.
   public let spatialRank: Int
 
-  /// The gradient by the residual that the last ``Module/backward(_:updParamGrads:scale:momentum:)`` took; nil when
-  /// the call before it had none.
-  public private(set) var residualGrad: Tensor?
+  /// The gradient by the residual that the last ``Module/backward(_:updParamGrads:scale:momentum:)`` took beside that
+  /// by the data, ``Module/grad``; nil where that is nil, and when the call before it had no residual.
+  public var residualGrad: Tensor? { grad == nil ? nil : lastResidualGrad }
+  private var lastResidualGrad: Tensor?
 
   /// The residual of the last call, in its data's layout.
   private var residual: Tensor?
@@ -148,11 +149,14 @@ public class InstanceNormND: Module {
     return try call(data) { try forward($0, residual: residual) }
   }
 
-  /// Normalises a tensor in its own memory, if nothing else holds it, for inference: there is no gradient of what is no
-  /// longer there.
+  /// Normalises a tensor in its own memory, for inference: there is no gradient of what is no longer there.
+  ///
+  /// Where something else holds the tensor, y gets memory of its own. A layer holds on to what it gave, as
+  /// ``Module/data``: for its result to be normalised in place, call its ``Module/reset()`` first.
   ///
   /// - Parameters:
-  ///   - data: x, and after the call y. Unchanged when the call throws.
+  ///   - data: x, and after the call y. When memory runs out on the way, part of it may be y already; otherwise it is
+  ///     unchanged when the call throws.
   ///   - residual: as in a call.
   /// - Throws: as a call does.
   public final func normalize(inPlace data: inout Tensor, residual: Tensor? = nil) throws {
@@ -161,9 +165,9 @@ public class InstanceNormND: Module {
     let residual = try residual.map { try data.agreeing($0, "\(className), residual") }
     let (scale, bias) = (try parameter(scale, for: data), try parameter(bias, for: data))
     var (mean, invStd) = try statistics(for: data)
+    // Also lets go of the data, where it is the last call's.
     reset()
-    let isOwn = data.isUnique()
-    var output = isOwn ? data : try Tensor(uninitializedLike: data)
+    var output = data.isUnique() ? data : try Tensor(uninitializedLike: data)
     try data.storage.backend.instanceNorm(
       data, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue(residual), into: &output, mean: &mean,
       invStd: &invStd)
@@ -201,7 +205,7 @@ public class InstanceNormND: Module {
 
   public override func updateGrad(_ grad: Tensor) throws -> Tensor {
     kept = nil
-    residualGrad = nil
+    lastResidualGrad = nil
     let call = try lastCall(grad)
     var result = try Tensor(uninitializedLike: call.input)
     // A residual's gradient is dy itself but where the activation comes after.
@@ -212,7 +216,7 @@ public class InstanceNormND: Module {
       call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
       epilogue: epilogue(residual),
       sums: &sums, into: &result, residualGradient: &residualGrad)
-    self.residualGrad = isMasked ? residualGrad : residual == nil ? nil : call.grad
+    lastResidualGrad = isMasked ? residualGrad : residual == nil ? nil : call.grad
     if train && affine { kept = (sums, Origin(tensor: grad)) }
     return result
   }
@@ -261,7 +265,7 @@ public class InstanceNormND: Module {
     saveInvVar = nil
     statisticsOrigin = nil
     residual = nil
-    residualGrad = nil
+    lastResidualGrad = nil
     kept = nil
   }
 

@@ -7,7 +7,7 @@ import Foundation
 /// system only when ``limit`` is reached or ``trim()`` is called.
 ///
 /// Blocks are aligned to 64 bytes. Sizes are rounded up to classes an eighth of a power of two apart, so
-/// that similar sizes share blocks at the price of at most 12.5 % of the memory.
+/// that similar sizes share blocks at the price of at most 12.5 % of the memory; below 512 bytes they are 64 apart.
 public final class MemoryPool: Sendable {
   /// The pool that CPU tensors live in.
   public static let shared: MemoryPool = {

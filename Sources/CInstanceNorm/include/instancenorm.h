@@ -34,6 +34,7 @@ typedef enum instnorm_status {
   INSTNORM_OK = 0,
   /* An argument is not what it has to be. Nothing was read or written. */
   INSTNORM_INVALID_ARGUMENT = 1,
+  /* Outputs may be written in part. */
   INSTNORM_OUT_OF_MEMORY = 2
 } instnorm_status;
 

@@ -30,7 +30,7 @@ public final class CPUBackend: Backend {
     guard threads > 0 else {
       throw TensorError.argument(name: "threads", expected: "1 or more", got: "\(threads)")
     }
-    self.threads = threads
+    self.threads = min(threads, Parallel.mostThreads)
     self.kernels = kernels
     self.streamed = streamed
   }

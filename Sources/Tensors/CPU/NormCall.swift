@@ -36,6 +36,11 @@ package struct NormCall {
   }
 }
 
+extension NormCall {
+  /// Whether the output takes the place of what is read.
+  var isInPlace: Bool { output == input || output == residual }
+}
+
 /// The gradient of a ``NormCall``: dn is dy times the activation's slope, and
 ///
 ///     dx = scale invStd (dn - sum of dn / (H W) - xhat sum of (dn xhat) / (H W))
@@ -77,6 +82,12 @@ package struct NormGradientCall {
     self.sums = sums
     self.inputGradient = inputGradient
     self.residualGradient = residualGradient
+  }
+
+  /// Whether dx takes the place of what is read.
+  var isInPlace: Bool {
+    guard let inputGradient else { return false }
+    return inputGradient == gradient || inputGradient == input || inputGradient == residual
   }
 
   /// Whether the residual decides the activation's slope.

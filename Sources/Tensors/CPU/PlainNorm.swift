@@ -104,7 +104,8 @@ struct PlainNormGradient {
         let (scale, bias, slope) = (call.scale[map], call.bias[map], call.activation.negativeSlope)
         for i in 0..<count {
           let n = xhat[i] * scale + bias + (residual == nil ? 0 : added[i])
-          if !(n > 0) { dn[i] *= slope }
+          // Not a product for ReLU, which would keep NaN.
+          if !(n > 0) { dn[i] = slope == 0 ? 0 : dn[i] * slope }
         }
       }
     }
@@ -140,7 +141,6 @@ struct PlainNormGradient {
         let (values, xhat) = (dyBlock + run * blockPitch, xBlock + run * blockPitch)
         for i in 0..<count { xhat[i] = gain * (values[i] - meanOfGradient - xhat[i] * meanOfProduct) }
       }
-      // dn first: dx may be where dy was.
       dn?.store(start, count, from: dyBlock)
       dx.store(start, count, from: xBlock)
     }

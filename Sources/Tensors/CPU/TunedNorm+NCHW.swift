@@ -13,7 +13,7 @@ struct TunedPlanes {
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
     tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.input == call.output)
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)

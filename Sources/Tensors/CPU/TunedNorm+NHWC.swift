@@ -12,7 +12,7 @@ struct TunedPictures {
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
     tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.input == call.output)
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)

@@ -153,8 +153,8 @@ struct Segments {
   }
 }
 
-/// The mean of some values of a plane: a shift that is near the mean (of noise, 29 times in 30 near enough, and for larger
-/// planes 299 in 300), and exactly the value of a constant plane.
+/// The mean of some values of a plane: a shift that is near the mean (of noise, 29 times in 30 near enough, and for
+/// larger planes 299 in 300), and exactly the value of a constant plane.
 @inline(__always)
 func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, size: Int) -> Float {
   @inline(__always) func sample<S: Scalar>(_ type: S.Type) -> Float {

@@ -38,9 +38,8 @@ struct TunedPlaneGradients {
       var tuned = TunedForm(
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
-    let isInPlace = call.inputGradient == call.gradient || call.inputGradient == call.input
     tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: isInPlace)
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)
@@ -142,9 +141,8 @@ struct TunedPictureGradients {
       var tuned = TunedForm(
         kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
     else { return nil }
-    let isInPlace = call.inputGradient == call.gradient || call.inputGradient == call.input
     tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: isInPlace)
+      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)

@@ -32,7 +32,8 @@ package final class Workers: Sendable {
   private nonisolated(unsafe) var lastWish: UInt64 = 0
 
   private init() {
-    pthread_atfork(nil, nil) { Workers.shared.afterFork() }
+    // The first handler waits until this is done, so that no copy of the process begins in the middle of it.
+    pthread_atfork({ _ = Workers.shared }, nil, { Workers.shared.afterFork() })
   }
 
   private func afterFork() {
@@ -48,7 +49,11 @@ package final class Workers: Sendable {
       return
     }
     defer { taken.store(false, ordering: .releasing) }
-    if isForked.exchange(false, ordering: .relaxed) { workers = [] }
+    if isForked.exchange(false, ordering: .relaxed) {
+      // Not freed: another thread may have been changing the array when the process was copied.
+      _ = Unmanaged.passRetained(workers as AnyObject)
+      workers = []
+    }
     while workers.count < shares - 1 { workers.append(Worker(number: workers.count + 1)) }
 
     let wakes = values >= Self.valuesWorthWaking || isBurst(shares: shares)
@@ -88,6 +93,10 @@ private final class Worker: @unchecked Sendable {
 
   init(number: Int) {
     let thread = Thread { [self] in
+      // Signals are for the program's own threads.
+      var signals = sigset_t()
+      sigfillset(&signals)
+      pthread_sigmask(SIG_BLOCK, &signals, nil)
       // For debuggers and profilers, whom a name given before the start does not reach.
       Thread.current.name = "instnorm-\(number)"
       work()
@@ -121,8 +130,8 @@ private final class Worker: @unchecked Sendable {
     while state.load(ordering: .acquiring) != State.idle {
       norm_pause()
       looks += 1
-      // The thread may be off its core.
-      if looks > 10_000 { sched_yield() }
+      // The thread may be off its core, and this one of a priority that keeps it off.
+      if looks > 100_000 { usleep(50) } else if looks > 10_000 { sched_yield() }
     }
     job = nil
   }
@@ -138,6 +147,7 @@ private final class Worker: @unchecked Sendable {
           expected: State.offered, desired: State.begun, ordering: .acquiringAndReleasing
         ).exchanged
       {
+        // The work is let go of before the caller hears that it is done.
         if let job { job.body(job.share) }
         state.store(State.idle, ordering: .releasing)
         idleSince = Workers.now
