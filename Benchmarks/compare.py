@@ -676,7 +676,8 @@ def forward_table(rows, cells):
                 + [times(row, there, best), "-", "-"]
             )
     return table(
-        ["forward, NCHW", HERE, *PEERS, "memcpy", "to the best peer", "target", "to the best, group_norm too", "of memcpy", "target"],
+        ["forward, NCHW", HERE, *PEERS, "memcpy", "to the best peer", "target", "to the best, group_norm too"]
+        + ["of memcpy", "target"],
         lines,
     )
 
@@ -762,7 +763,7 @@ def report(results):
     threads = results["threads"]
     print(f"{results['machine']}; {threads} threads each; {', '.join(results['contestants'])}.")
     print(
-        f"\nMedians, float32 with scale and bias. PyTorch's is `instance_norm`, and beside it `group_norm` with a group "
+        "\nMedians, float32 with scale and bias. PyTorch's is `instance_norm`, and beside it `group_norm` with a group "
         f"for each map, which comes to the same; its results' memory is {results['malloc']}. memcpy's is the better of "
         "one and of one for each thread. Bold misses its target.\n"
     )
