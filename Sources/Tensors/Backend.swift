@@ -78,7 +78,9 @@ public protocol Backend: AnyObject, Sendable {
   ///   - input: x.
   ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:epilogue:into:mean:invStd:)`` gave it.
   ///   - invStd: likewise.
-  ///   - scale: as it was forward. Likewise the bias and the epilogue.
+  ///   - scale: as it was forward.
+  ///   - bias: likewise.
+  ///   - epilogue: likewise.
   ///   - sums: receives the sums, (2, N, C), float64.
   func instanceNormSums(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
@@ -95,7 +97,9 @@ public protocol Backend: AnyObject, Sendable {
   ///   - input: x.
   ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:epilogue:into:mean:invStd:)`` gave it.
   ///   - invStd: likewise.
-  ///   - scale: as it was forward. Likewise the bias and the epilogue.
+  ///   - scale: as it was forward.
+  ///   - bias: likewise.
+  ///   - epilogue: likewise.
   ///   - sums: receives the sums, (2, N, C), float64.
   ///   - inputGradient: receives dx, shaped, typed and laid out as the input.
   ///   - residualGradient: receives dn, likewise, unless it is nil: the gradient by a residual that is added before
