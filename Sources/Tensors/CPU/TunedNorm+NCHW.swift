@@ -9,11 +9,10 @@ struct TunedPlanes {
 
   init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
     guard
-      var tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
+      let tuned = TunedForm(
+        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+        streamed: call.isInPlace ? .max : streamed)
     else { return nil }
-    tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)

@@ -8,43 +8,17 @@ struct TunedPictures {
 
   init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
     guard
-      var tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
+      let tuned = TunedForm(
+        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+        streamed: call.isInPlace ? .max : streamed)
     else { return nil }
-    tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)
   }
 
   func run(threads: Int) throws {
-    let planes = call.planes
-    let shares = Parallel.shareCount(items: planes.images * segments.count, values: planes.valueCount, threads: threads)
-    let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
-    let isEven = planes.images % shares == 0 || planes.images >= 8 * shares
-    if isEven || segments.count == 1 {
-      let shares = min(shares, planes.images)
-      let scratch = try Scratch(shares: shares, bytesPerShare: sizes.byteCount)
-      let address = scratch.address
-      if shares == 1 {
-        let room = PictureScratch(address.raw(share: 0), sizes)
-        for image in 0..<planes.images { try normalize(image, room, shares: 1) }
-        return
-      }
-      try Failure.collect { failure in
-        Parallel.run(items: planes.images, values: planes.valueCount, shares: shares) { share, items in
-          let room = PictureScratch(address.raw(share: share), sizes)
-          for image in items { failure.catching { try normalize(image, room, shares: 1) } }
-        }
-      }
-    } else {
-      let scratch = try Scratch(shares: 1, bytesPerShare: sizes.byteCount)
-      let room = PictureScratch(scratch.address.raw(share: 0), sizes)
-      for image in 0..<planes.images {
-        try normalize(image, room, shares: min(shares, segments.count))
-      }
-    }
+    try forEachPicture(call.planes, segments, threads: threads, normalize)
   }
 
   private func normalize(_ image: Int, _ room: PictureScratch, shares: Int) throws {
@@ -108,6 +82,31 @@ struct TunedPictures {
       }
     }
     room.addSegments()
+  }
+}
+
+/// Calls `body` for each picture with room to work in and how many threads are to share it: one where the pictures go
+/// round, else all.
+func forEachPicture(
+  _ planes: Planes, _ segments: Segments, threads: Int,
+  _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws -> Void
+) throws {
+  let shares = Parallel.shareCount(items: planes.images * segments.count, values: planes.valueCount, threads: threads)
+  let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
+  let isEven = planes.images % shares == 0 || planes.images >= 8 * shares
+  let rooms = isEven || segments.count == 1 ? min(shares, planes.images) : 1
+  let scratch = try Scratch(shares: rooms, bytesPerShare: sizes.byteCount)
+  let address = scratch.address
+  if rooms == 1 {
+    let room = PictureScratch(address.raw(share: 0), sizes)
+    for image in 0..<planes.images { try body(image, room, min(shares, segments.count)) }
+    return
+  }
+  try Failure.collect { failure in
+    Parallel.run(items: planes.images, values: planes.valueCount, shares: rooms) { share, items in
+      let room = PictureScratch(address.raw(share: share), sizes)
+      for image in items { failure.catching { try body(image, room, 1) } }
+    }
   }
 }
 

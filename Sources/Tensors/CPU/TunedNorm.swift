@@ -103,7 +103,11 @@ struct TunedForm {
   let planes: Planes
   var form: norm_form
 
-  init?(_ kernels: Kernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace) {
+  /// - Parameter streamed: from how many bytes on the output is written past the caches: not where its lines are in
+  ///   cache because they are the input's.
+  init?(
+    _ kernels: Kernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace, streamed: Int
+  ) {
     guard let kernels, let type = planes.dtype.kernelType, planes.size > 0 else { return nil }
     self.kernels = kernels
     self.planes = planes
@@ -111,7 +115,7 @@ struct TunedForm {
       type: type,
       activation: activation == .none ? .none : activation == .relu ? .relu : .leaky,
       residual: !residual ? .none : place == .beforeActivation ? .before : .after,
-      slope: Float(activation.negativeSlope), stream: false)
+      slope: Float(activation.negativeSlope), stream: planes.valueCount * planes.dtype.byteCount >= streamed)
   }
 
   var valueBytes: Int { planes.dtype.byteCount }
@@ -198,12 +202,6 @@ func shiftSamples(
   case .float32: sample(Float.self)
   case .float64: sample(Double.self)
   }
-}
-
-/// Whether to write past the caches: worth it for what does not fit them anyway, and not where the output's lines are
-/// in cache because they are the input's.
-func writesPastCaches(bytes: Int, from streamed: Int, isInPlace: Bool) -> Bool {
-  !isInPlace && bytes >= streamed
 }
 
 package enum CacheSizes {

@@ -35,11 +35,10 @@ struct TunedPlaneGradients {
 
   init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
     guard
-      var tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
+      let tuned = TunedForm(
+        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+        streamed: call.isInPlace ? .max : streamed)
     else { return nil }
-    tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)
@@ -138,43 +137,17 @@ struct TunedPictureGradients {
 
   init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
     guard
-      var tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place)
+      let tuned = TunedForm(
+        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+        streamed: call.isInPlace ? .max : streamed)
     else { return nil }
-    tuned.form.stream = writesPastCaches(
-      bytes: call.planes.valueCount * tuned.valueBytes, from: streamed, isInPlace: call.isInPlace)
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)
   }
 
   func run(threads: Int) throws {
-    let planes = call.planes
-    let shares = Parallel.shareCount(items: planes.images * segments.count, values: planes.valueCount, threads: threads)
-    let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
-    let isEven = planes.images % shares == 0 || planes.images >= 8 * shares
-    if isEven || segments.count == 1 {
-      let shares = min(shares, planes.images)
-      let scratch = try Scratch(shares: shares, bytesPerShare: sizes.byteCount)
-      let address = scratch.address
-      if shares == 1 {
-        let room = PictureScratch(address.raw(share: 0), sizes)
-        for image in 0..<planes.images { try gradient(of: image, room, shares: 1) }
-        return
-      }
-      try Failure.collect { failure in
-        Parallel.run(items: planes.images, values: planes.valueCount, shares: shares) { share, items in
-          let room = PictureScratch(address.raw(share: share), sizes)
-          for image in items { failure.catching { try gradient(of: image, room, shares: 1) } }
-        }
-      }
-    } else {
-      let scratch = try Scratch(shares: 1, bytesPerShare: sizes.byteCount)
-      let room = PictureScratch(scratch.address.raw(share: 0), sizes)
-      for image in 0..<planes.images {
-        try gradient(of: image, room, shares: min(shares, segments.count))
-      }
-    }
+    try forEachPicture(call.planes, segments, threads: threads, gradient)
   }
 
   private func gradient(of image: Int, _ room: PictureScratch, shares: Int) throws {
