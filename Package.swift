@@ -28,7 +28,7 @@ let package = Package(
 
     // MARK: Implementation details
     .target(name: "CInstanceNorm"),
-    .target(name: "CNormKernels", exclude: ["Kernels.h"]),
+    .target(name: "CNormKernels", exclude: ["Kernels.h", "Vectors.h"]),
     .target(name: "Tensors", dependencies: ["CNormKernels"]),
     .target(name: "ArrayFiles", dependencies: ["Tensors"]),
     .target(name: "CVipsShims", dependencies: ["CVips"]),
