@@ -182,7 +182,7 @@ typedef struct affine_values {
   floats shift, gain, offset;
 } affine_values;
 typedef struct slope_values {
-  floats inv_std, centre, mean, slope;
+  floats inv_std, centre, mean, slope, offset;
 } slope_values;
 
 INLINE affine_values affine_of_one(const norm_affine *a) {
@@ -190,7 +190,7 @@ INLINE affine_values affine_of_one(const norm_affine *a) {
 }
 
 INLINE slope_values slope_of_one(const norm_slope *s) {
-  return (slope_values){s->inv_std[0], s->centre[0], s->mean[0], s->slope[0]};
+  return (slope_values){s->inv_std[0], s->centre[0], s->mean[0], s->slope[0], s->offset[0]};
 }
 
 INLINE affine_values affine_from(const norm_affine *a, size_t map) {
@@ -200,7 +200,8 @@ INLINE affine_values affine_from(const norm_affine *a, size_t map) {
 
 INLINE slope_values slope_from(const norm_slope *s, size_t map) {
   return (slope_values){load(norm_float32, s->inv_std + map), load(norm_float32, s->centre + map),
-                        load(norm_float32, s->mean + map), load(norm_float32, s->slope + map)};
+                        load(norm_float32, s->mean + map), load(norm_float32, s->slope + map),
+                        load(norm_float32, s->offset + map)};
 }
 
 /// The map of the next value, and what a vector adds to it.
@@ -532,7 +533,7 @@ INLINE void gradient_of(norm_type type, norm_activation activation, norm_residua
     pair p = gradient_pair(activation, residual, leak, a, s, read(type, dy + i * bytes __VA_ARGS__),                   \
                            read(type, x + i * bytes __VA_ARGS__),                                                      \
                            reads_residual ? read(type, r + i * bytes __VA_ARGS__) : (floats)0.0f);                     \
-    floats result = multiply_add(p.dn - s.mean, a.gain, p.xhat * s.slope);                                             \
+    floats result = multiply_add(p.dn - s.mean, a.gain, multiply_add(p.xhat, s.slope, s.offset));                                             \
     if (writes_residual) write_residual;                                                                               \
     write;                                                                                                             \
   }

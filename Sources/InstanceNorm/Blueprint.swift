@@ -10,10 +10,31 @@ import Foundation
 public struct Blueprint: Equatable, Sendable, Codable {
   public var classname: String
   public var scheme: [String: Argument]
+  /// Of the modules that it is made of, in their order.
+  public var modules: [Blueprint]
 
-  public init(classname: String, scheme: [String: Argument]) {
+  public init(classname: String, scheme: [String: Argument], modules: [Blueprint] = []) {
     self.classname = classname
     self.scheme = scheme
+    self.modules = modules
+  }
+
+  private enum CodingKeys: CodingKey {
+    case classname, scheme, modules
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    classname = try container.decode(String.self, forKey: .classname)
+    scheme = try container.decode([String: Argument].self, forKey: .scheme)
+    modules = try container.decodeIfPresent([Blueprint].self, forKey: .modules) ?? []
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(classname, forKey: .classname)
+    try container.encode(scheme, forKey: .scheme)
+    if !modules.isEmpty { try container.encode(modules, forKey: .modules) }
   }
 
   /// - Throws: ``ModuleError/blueprint(reason:)`` when the text is not a blueprint.
@@ -47,8 +68,11 @@ public struct Blueprint: Equatable, Sendable, Codable {
   /// - Throws: ``ModuleError/blueprint(reason:)`` when the class is not known or an argument is missing or of another
   ///   type, and what the constructor throws.
   public func build(with builders: [String: Builder] = [:]) throws -> Module {
+    if classname == "Sequential", builders[classname] == nil {
+      return try Sequential(name: string("name"), modules.map { try $0.build(with: builders) })
+    }
     guard let builder = builders[classname] ?? Self.builders[classname] else {
-      let known = (Array(builders.keys) + Array(Self.builders.keys)).sorted().joined(separator: ", ")
+      let known = (Array(builders.keys) + Array(Self.builders.keys) + ["Sequential"]).sorted().joined(separator: ", ")
       throw ModuleError.blueprint(reason: "unknown class '\(classname)'; known are \(known)")
     }
     return try builder(self)
@@ -57,21 +81,54 @@ public struct Blueprint: Equatable, Sendable, Codable {
   private static var builders: [String: Builder] {
     [
       "InstanceNorm1D": instanceNorm(
-        InstanceNorm1D.init(numOfMaps:epsilon:affine:activation:residualPlace:name:)),
+        InstanceNorm1D.init(
+          numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
       "InstanceNorm2D": instanceNorm(
-        InstanceNorm2D.init(numOfMaps:epsilon:affine:activation:residualPlace:name:)),
+        InstanceNorm2D.init(
+          numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
       "InstanceNorm3D": instanceNorm(
-        InstanceNorm3D.init(numOfMaps:epsilon:affine:activation:residualPlace:name:)),
+        InstanceNorm3D.init(
+          numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
+      "BatchNorm2D": instanceNorm(
+        BatchNorm2D.init(numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
+      "LayerNorm2D": {
+        try LayerNorm2D(
+          numOfMaps: $0.optionalInt("numOfMaps"), perElement: $0.extent(), epsilon: $0.double("epsilon"),
+          affine: $0.bool("affine"), activation: $0.activation(), residualPlace: $0.residualPlace(),
+          name: $0.string("name"))
+      },
+      "GroupNorm2D": {
+        try GroupNorm2D(
+          groups: $0.int("groups"), numOfMaps: $0.optionalInt("numOfMaps"), epsilon: $0.double("epsilon"),
+          affine: $0.bool("affine"), activation: $0.activation(), residualPlace: $0.residualPlace(),
+          name: $0.string("name"))
+      },
+      "ConditionalInstanceNorm2D": {
+        try ConditionalInstanceNorm2D(
+          numOfMaps: $0.optionalInt("numOfMaps"), numOfStyles: $0.int("numOfStyles"), epsilon: $0.double("epsilon"),
+          activation: $0.activation(), residualPlace: $0.residualPlace(), name: $0.string("name"))
+      },
+      "AdaptiveInstanceNorm2D": {
+        try AdaptiveInstanceNorm2D(
+          epsilon: $0.double("epsilon"), strength: $0.double("strength"), name: $0.string("name"))
+      },
+      "ReLU": { ReLU(name: try $0.string("name")) },
+      "LeakyReLU": { try LeakyReLU(slope: $0.double("slope"), name: $0.string("name")) },
+      "Tanh": { Tanh(name: try $0.string("name")) },
+      "Identity": { Identity(name: try $0.string("name")) },
     ]
   }
 
-  private static func instanceNorm(
-    _ make: @escaping (Int, Double, Bool, Activation, ResidualPlace, String?) throws -> Module
-  ) -> Builder {
+  private typealias Normalizer = (
+    Int?, Double, Bool, Bool, Double?, Activation, ResidualPlace, String?
+  ) throws -> Module
+
+  private static func instanceNorm(_ make: @escaping Normalizer) -> Builder {
     {
       try make(
-        $0.int("numOfMaps"), $0.double("epsilon"), $0.bool("affine"), $0.activation(), $0.residualPlace(),
-        $0.string("name"))
+        $0.optionalInt("numOfMaps"), $0.double("epsilon"), $0.bool("affine"),
+        $0.scheme["trackRunningStats"] == nil ? false : $0.bool("trackRunningStats"), $0.momentum(), $0.activation(),
+        $0.residualPlace(), $0.string("name"))
     }
   }
 
@@ -152,6 +209,27 @@ extension Blueprint {
     case .null, nil: return nil
     default: throw wrong(name, "a string or null")
     }
+  }
+
+  /// nil for null, or where there is none.
+  public func optionalInt(_ name: String) throws -> Int? {
+    switch scheme[name] {
+    case .null, nil: nil
+    default: try int(name)
+    }
+  }
+
+  private func momentum() throws -> Double? {
+    switch scheme["momentum"] {
+    case nil: 0.1
+    case .null: nil
+    default: try double("momentum")
+    }
+  }
+
+  private func extent() throws -> (height: Int, width: Int)? {
+    if scheme["height"] == nil, scheme["width"] == nil { return nil }
+    return (try int("height"), try int("width"))
   }
 
   private func activation() throws -> Activation {

@@ -2,49 +2,76 @@ import ArrayFiles
 import Tensors
 
 // Files hold variables under PyTorch's names, so that a state dict goes either way: `norm1.weight` is the scale of
-// the module named `norm1`. A module without a name has no prefix.
+// the module named `norm1`, `block.norm1.weight` where that is in one named `block`. A module without a name has no
+// prefix; one without a name among several has its number.
 
 extension Module {
-  /// Writes the variables and attributes to a .safetensors file. An existing one is replaced only when all is
-  /// written.
+  /// Writes variables and attributes, the children's too, to a .safetensors file. An existing one is replaced only when
+  /// all is written.
   ///
   /// - Throws: `FileError.notWritten(path:reason:)`.
   public final func save(to path: String) throws {
     var tensors: [String: Tensor] = [:]
-    for (name, tensor) in attrs { tensors[filePrefix + name] = tensor }
-    for (name, variable) in vars {
-      let name = filePrefix + (fileNames[name] ?? name)
-      guard tensors.updateValue(variable.data, forKey: name) == nil else {
-        throw FileError.notWritten(path: path, reason: "\(className) has two tensors for the name '\(name)'")
+    try forEachModule { prefix, module in
+      if module.isLazy {
+        throw FileError.notWritten(path: path, reason: "\(module.label) has no variables before its first call")
+      }
+      for (name, tensor) in Array(module.attrs) + module.vars.map({ ($0, $1.data) }) {
+        let name = Self.join(prefix, module.fileNames[name] ?? name)
+        guard tensors.updateValue(tensor, forKey: name) == nil else {
+          throw FileError.notWritten(path: path, reason: "\(label) has two tensors for the name '\(name)'")
+        }
       }
     }
     try SafetensorsFile.write(tensors, metadata: ["format": "pt"], to: path)
   }
 
-  /// Reads the variables and attributes from a .safetensors file, converted to the types they have here.
+  /// Reads variables and attributes, the children's too, from a .safetensors file, converted to the types they have
+  /// here.
   ///
   /// A variable is found under PyTorch's name or its own (`weight` or `scale`). Other tensors in the file do not
-  /// matter, so that a layer finds its own in a whole network's file.
+  /// matter, so that a layer finds its own in a whole network's file. A layer whose number of maps is to be inferred
+  /// takes the file's.
   ///
   /// - Throws: `FileError` when the file is malformed or lacks a tensor,
   ///   ``ModuleError/variable(module:name:expected:got:)`` when one has another shape. Then nothing has changed.
   public final func load(from path: String) throws {
     let file = try SafetensorsFile(contentsOf: path)
-
-    func read(_ name: String, like current: Tensor) throws -> Tensor {
-      let names = [fileNames[name], name].compactMap { $0 }.map { filePrefix + $0 }
-      let tensor = try file.tensor(named: names.first { file.entries[$0] != nil } ?? names[0])
-      guard tensor.shape == current.shape else {
-        throw ModuleError.variable(
-          module: className, name: name, expected: "shape \(current.shape)", got: "\(tensor.shape) in \(path)")
+    var initialized: [Module] = []
+    var assignments: [() -> Void] = []
+    do {
+      try forEachModule { prefix, module in
+        /// What the file calls a tensor: the first of its names that is there, else the one that should be.
+        func nameInFile(_ name: String) -> String {
+          let names = [module.fileNames[name], name].compactMap { $0 }.map { Self.join(prefix, $0) }
+          return names.first { file.entries[$0] != nil } ?? names[0]
+        }
+        func read(_ name: String, like current: Tensor) throws -> Tensor {
+          let tensor = try file.tensor(named: nameInFile(name))
+          guard tensor.shape == current.shape else {
+            throw ModuleError.variable(
+              module: module.label, name: name, expected: "shape \(current.shape)",
+              got: "\(tensor.shape) in \(path)")
+          }
+          return try tensor.to(current.dtype).to(current.device)
+        }
+        if module.isLazy {
+          try module.initialize { file.entries[nameInFile($0)]?.shape }
+          initialized.append(module)
+        }
+        for (name, variable) in module.vars.sorted(by: { $0.key < $1.key }) {
+          let tensor = try read(name, like: variable.data)
+          assignments.append { variable.data = tensor }
+        }
+        for (name, current) in module.attrs.sorted(by: { $0.key < $1.key }) {
+          let tensor = try read(name, like: current)
+          assignments.append { module.setAttr(name, tensor) }
+        }
       }
-      return try tensor.to(current.dtype).to(current.device)
+    } catch {
+      for module in initialized { module.uninitialize() }
+      throw error
     }
-    let newVars = try vars.sorted { $0.key < $1.key }.map { ($1, try read($0, like: $1.data)) }
-    let newAttrs = try attrs.map { ($0, try read($0, like: $1)) }
-    for (variable, tensor) in newVars { variable.data = tensor }
-    for (name, tensor) in newAttrs { setAttr(name, tensor) }
+    for assign in assignments { assign() }
   }
-
-  private var filePrefix: String { name.map { $0 + "." } ?? "" }
 }

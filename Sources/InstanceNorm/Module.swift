@@ -9,7 +9,8 @@ import Tensors
 /// - ``updateGrad(_:)``, the gradient of the loss by the data;
 /// - ``accGradParams(_:scale:momentum:)``, the gradients by the variables, if it has any;
 /// - ``dataShape(from:)`` and ``gradShape(from:)``, if it changes shapes;
-/// - ``checkDataShape(_:)`` and ``checkGradShape(_:)``, to refuse what it cannot take.
+/// - ``checkDataShape(_:)`` and ``checkGradShape(_:)``, to refuse what it cannot take;
+/// - ``children``, if it is made of other modules, as ``Sequential`` is.
 ///
 /// <doc:WritingAModule> shows how. The class is PuzzleLib's `Module`; <doc:ComingFromPuzzleLib> says where this one
 /// differs.
@@ -40,8 +41,11 @@ open class Module: CustomStringConvertible {
     self.name = name
   }
 
-  /// The class's name, for errors and descriptions.
+  /// The class's name, for descriptions.
   public final var className: String { "\(type(of: self))" }
+
+  /// The class's name and, where it has one, the module's own: what errors call it.
+  public final var label: String { name.map { "\(className) '\($0)'" } ?? className }
 
   // MARK: Calling
 
@@ -110,11 +114,11 @@ open class Module: CustomStringConvertible {
   }
 
   private func checkGrad(_ grad: Tensor) throws {
-    guard let data else { throw ModuleError.backwardBeforeForward(module: className) }
+    guard let data else { throw ModuleError.backwardBeforeForward(module: label) }
     try checkGradShape(grad.shape)
     try checkGradType(grad.dtype)
     guard grad.isBeside(data) else {
-      throw DeviceError.mismatch(operation: "\(className), backward", expected: data.device, got: grad.device)
+      throw DeviceError.mismatch(operation: "\(label), backward", expected: data.device, got: grad.device)
     }
   }
 
@@ -122,12 +126,12 @@ open class Module: CustomStringConvertible {
 
   /// The forward computation. ``Module/inData`` is the data already; what is returned becomes ``Module/data``.
   open func updateData(_ data: Tensor) throws -> Tensor {
-    throw ModuleError.notOverridden(module: className, method: "updateData")
+    throw ModuleError.notOverridden(module: label, method: "updateData")
   }
 
   /// The gradient of the loss by the data, given that by the output. What is returned becomes ``Module/grad``.
   open func updateGrad(_ grad: Tensor) throws -> Tensor {
-    throw ModuleError.notOverridden(module: className, method: "updateGrad")
+    throw ModuleError.notOverridden(module: label, method: "updateGrad")
   }
 
   /// Sets each variable's gradient to `scale new + momentum old`. A layer without variables has nothing to do.
@@ -138,23 +142,23 @@ open class Module: CustomStringConvertible {
 
   /// Refuses gradients that are not shaped as ``Module/data``.
   open func checkGradShape(_ shape: Shape) throws {
-    guard let data else { throw ModuleError.backwardBeforeForward(module: className) }
+    guard let data else { throw ModuleError.backwardBeforeForward(module: label) }
     guard shape == data.shape else {
-      throw ModuleError.gradShape(module: className, expected: data.shape, got: shape)
+      throw ModuleError.gradShape(module: label, expected: data.shape, got: shape)
     }
   }
 
   /// Refuses data that is not of ``calcType``.
   open func checkDataType(_ dtype: DType) throws {
     guard dtype == calcType else {
-      throw ModuleError.dataType(module: className, expected: calcType, got: dtype)
+      throw ModuleError.dataType(module: label, expected: calcType, got: dtype)
     }
   }
 
   /// Refuses gradients that are not of ``calcType``.
   open func checkGradType(_ dtype: DType) throws {
     guard dtype == calcType else {
-      throw ModuleError.gradType(module: className, expected: calcType, got: dtype)
+      throw ModuleError.gradType(module: label, expected: calcType, got: dtype)
     }
   }
 
@@ -167,7 +171,7 @@ open class Module: CustomStringConvertible {
   /// The types that ``Module/calcMode(_:)`` can be asked for.
   open var supportedTypes: [DType] { [.float32] }
 
-  /// What a file calls a variable, where that is not its own name: PyTorch's name for it.
+  /// What a file calls a variable or attribute, where that is not its own name: PyTorch's name for it.
   open var fileNames: [String: String] { [:] }
 
   /// The class and the constructor's arguments, from which another such layer can be built.
@@ -175,11 +179,56 @@ open class Module: CustomStringConvertible {
     Blueprint(classname: className, scheme: ["name": name.map(Blueprint.Argument.string) ?? .null])
   }
 
+  // MARK: Modules made of modules
+
+  /// The modules that this one is made of. All that concerns variables, modes, types, devices and files goes on to them.
+  open var children: [Module] { [] }
+
+  /// The children under their names in this module, a child without a name by its number: `norm1`, `0`.
+  public final var namedChildren: [(name: String, module: Module)] {
+    children.enumerated().map { ($1.name ?? "\($0)", $1) }
+  }
+
+  /// This module's variables and, after them, its children's, under their full names: `block.norm1.scale`.
+  public final var variables: [(name: String, variable: Variable)] {
+    var found: [(name: String, variable: Variable)] = []
+    forEachModule { path, module in
+      found += module.vars.sorted { $0.key < $1.key }.map { (Self.join(path, $0), $1) }
+    }
+    return found
+  }
+
+  /// Calls `body` with this module, its children and theirs, and what they are called: `block.norm1`; this one's own
+  /// name, which may be none, first.
+  final func forEachModule(_ body: (_ path: String, _ module: Module) throws -> Void) rethrows {
+    func visit(_ path: String, _ module: Module) throws {
+      try body(path, module)
+      for (name, child) in module.namedChildren { try visit(Self.join(path, name), child) }
+    }
+    try visit(name ?? "", self)
+  }
+
+  /// This module, its children and theirs.
+  final var allModules: [Module] {
+    var found: [Module] = []
+    forEachModule { found.append($1) }
+    return found
+  }
+
+  static func join(_ path: String, _ name: String) -> String {
+    path.isEmpty ? name : "\(path).\(name)"
+  }
+
   // MARK: State
 
   /// Gives the layer a variable; for constructors.
   public final func setVar(_ variable: Variable) {
     vars[variable.name] = variable
+  }
+
+  /// For constructors that set several variables, and for taking them back.
+  final func removeVars() {
+    vars = [:]
   }
 
   /// For layers that keep what they look up at every call.
@@ -190,27 +239,44 @@ open class Module: CustomStringConvertible {
     attrs[name] = value
   }
 
+  final func removeAttrs() {
+    attrs = [:]
+  }
+
+  /// Whether the layer has yet to see data before it has variables.
+  var isLazy: Bool { false }
+
+  /// Makes a layer that ``isLazy`` as a file says that it should be.
+  ///
+  /// - Parameter shapes: the shape of what the file has for a variable or attribute, nil for nothing.
+  func initialize(fromFile shapes: (_ name: String) -> Shape?) throws {}
+
+  /// Makes the layer lazy again.
+  func uninitialize() {}
+
   /// Sets all gradients to zero.
   public final func zeroGradParams() throws {
-    for variable in vars.values { try variable.grad.fill(with: 0) }
+    for (_, variable) in variables { try variable.grad.fill(with: 0) }
   }
 
   /// One step down the gradients: `data -= learnRate grad`. (PuzzleLib's adds, and its losses give negated
   /// gradients.)
   public final func updateParams(learnRate: Double) throws {
-    for variable in vars.values { try variable.data.combine(-learnRate, variable.grad) }
+    for (_, variable) in variables { try variable.data.combine(-learnRate, variable.grad) }
   }
 
   /// Lets backward passes reach the variables, and forgets the last call.
   open func trainMode() {
     train = true
     reset()
+    for child in children { child.trainMode() }
   }
 
   /// Keeps backward passes from the variables, and forgets the last call.
   open func evalMode() {
     train = false
     reset()
+    for child in children { child.evalMode() }
   }
 
   /// Forgets the last call, and with it the memory that it holds.
@@ -218,46 +284,52 @@ open class Module: CustomStringConvertible {
     inData = nil
     data = nil
     grad = nil
+    for child in children { child.reset() }
   }
 
   /// Makes the layer compute in another dtype and converts its variables to that type's
-  /// `DType.parameterDType`. The last call is forgotten.
+  /// `DType.parameterDType`; attributes stay as they are. The last call is forgotten.
   ///
-  /// - Throws: ``ModuleError/unsupportedType(module:got:supported:)``.
+  /// - Throws: ``ModuleError/unsupportedType(module:got:supported:)`` when this module or one it is made of does not
+  ///   compute in that type; then nothing has changed.
   open func calcMode(_ dtype: DType) throws {
-    guard supportedTypes.contains(dtype) else {
-      throw ModuleError.unsupportedType(module: className, got: dtype, supported: supportedTypes)
+    try forEachModule { _, module in
+      guard module.supportedTypes.contains(dtype) else {
+        throw ModuleError.unsupportedType(module: module.label, got: dtype, supported: module.supportedTypes)
+      }
     }
     try convertVariables { try $0.to(dtype.parameterDType) }
     calcType = dtype
     reset()
+    for child in children { try child.calcMode(dtype) }
   }
 
-  /// Moves variables and gradients to a device. The last call is forgotten.
+  /// Moves variables, gradients and attributes to a device. The last call is forgotten.
   open func to(_ device: Device) throws {
+    let moved = try attrs.mapValues { try $0.to(device) }
     try convertVariables { try $0.to(device) }
+    attrs = moved
     reset()
+    for child in children { try child.to(device) }
   }
 
   /// Converts all or, when one fails, none.
   private func convertVariables(_ convert: (Tensor) throws -> Tensor) throws {
     let converted = try vars.values.map { ($0, try convert($0.data), try convert($0.grad)) }
-    let convertedAttrs = try attrs.mapValues(convert)
     for (variable, data, grad) in converted {
       variable.data = data
       variable.grad = grad
     }
-    attrs = convertedAttrs
   }
 
   /// How many numbers are trained.
   public final var numOfParams: Int {
-    vars.values.reduce(0) { $0 + $1.data.count }
+    variables.reduce(0) { $0 + $1.variable.data.count }
   }
 
   /// How much memory they take, without their gradients.
   public final func paramSize(unit: MemoryUnit = .bytes) -> Double {
-    Double(vars.values.reduce(0) { $0 + $1.data.byteCount }) / Double(unit.rawValue)
+    Double(variables.reduce(0) { $0 + $1.variable.data.byteCount }) / Double(unit.rawValue)
   }
 
   open var description: String {

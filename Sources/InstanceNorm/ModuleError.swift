@@ -18,6 +18,8 @@ public enum ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
   case unsupportedType(module: String, got: DType, supported: [DType])
   /// A variable was given a shape, type or device that does not fit.
   case variable(module: String, name: String, expected: String, got: String)
+  /// The module gives data the style of another tensor, and has not been given one.
+  case noStyle(module: String)
   /// A subclass lacks what its use needs.
   case notOverridden(module: String, method: String)
   /// A blueprint that no module can be built from.
@@ -42,6 +44,8 @@ public enum ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(module): cannot compute in \(got), only in \(supported.map(\.rawValue).joined(separator: ", "))"
     case .variable(let module, let name, let expected, let got):
       "\(module): variable '\(name)': expected \(expected), got \(got)"
+    case .noStyle(let module):
+      "\(module): a style is needed: norm(data, style: style), or setStyle(_:) before"
     case .notOverridden(let module, let method):
       "\(module) does not override \(method)"
     case .blueprint(let reason):

@@ -39,9 +39,15 @@ open class Optimizer {
     throw ModuleError.notOverridden(module: "\(type(of: self))", method: "step")
   }
 
-  /// Takes on a module's variables, with fresh state. Again after ``Module/calcMode(_:)`` or ``Module/to(_:)``.
+  /// Takes on a module's variables, its children's too, with fresh state. Again after ``Module/calcMode(_:)`` or
+  /// ``Module/to(_:)``.
+  ///
+  /// - Throws: ``OptimizerError/lazy(module:)`` for a layer that has yet to see data before it has variables.
   public func setup(on module: Module) throws {
-    slots = try module.vars.sorted { $0.key < $1.key }.map { _, variable in
+    try module.forEachModule { _, module in
+      if module.isLazy { throw OptimizerError.lazy(module: module.label) }
+    }
+    slots = try module.variables.map { _, variable in
       let state = try (0..<max(stateTensorCount, 0)).map { _ in
         let grad = variable.grad
         return try Tensor(repeating: 0, shape: grad.shape, dtype: grad.dtype, layout: grad.layout, on: grad.device)
@@ -88,11 +94,15 @@ open class Optimizer {
 public enum OptimizerError: Error, Equatable, Sendable, CustomStringConvertible {
   case argument(name: String, expected: String, got: String)
   case notSetUp
+  /// A module without variables as yet: it infers its number of maps from the first data.
+  case lazy(module: String)
 
   public var description: String {
     switch self {
     case .argument(let name, let expected, let got): "optimizer: \(name): expected \(expected), got \(got)"
     case .notSetUp: "optimizer: update() needs setup(on:) before it"
+    case .lazy(let module):
+      "optimizer: \(module) has no variables before its first call, from which it infers its number of maps"
     }
   }
 }

@@ -49,53 +49,100 @@ public protocol Backend: AnyObject, Sendable {
   /// The sum of all values, in float64.
   func sum(_ tensor: Tensor) throws -> Double
 
+  /// `output = function(input)`, value by value; both of one shape, dtype and layout.
+  func apply(_ function: Pointwise, _ input: Tensor, into output: inout Tensor) throws
+  /// `inputGradient = gradient function'(input)`, value by value; all of one shape, dtype and layout, `output` what
+  /// ``apply(_:_:into:)`` made of the input.
+  func applyGradient(
+    _ function: Pointwise, _ gradient: Tensor, input: Tensor, output: Tensor, into inputGradient: inout Tensor) throws
+  /// `target = alpha first second + beta target`, products of matrices (rank 2) of any dtypes, added in float64. With
+  /// `beta` 0 what was in the target is not read.
+  ///
+  /// For small matrices. There is a default, which does it on the host.
+  func multiply(
+    _ alpha: Double, _ first: Matrix, _ second: Matrix, _ beta: Double, _ target: inout Tensor) throws
+
   // MARK: Normalisation
 
-  /// Instance normalisation and what follows it: n = scale (x - mean) invStd + bias, mean and invStd of each plane
-  /// (t, i) alone, and y from n by the epilogue.
+  /// Normalisation by the input's own statistics, and what follows it: n = scale (x - mean) invStd + bias, mean and
+  /// invStd of all planes that share their moments with a value's own, and y from n by the epilogue.
   ///
   /// - Parameters:
   ///   - input: x, (N, C, spatial...), any dtype and layout.
-  ///   - scale: (C), in the input dtype's ``DType/parameterDType``; nil for 1.
+  ///   - sharing: which planes (t, i) share their moments.
+  ///   - scale: (C), (N, C) or (C, spatial...), in the input dtype's ``DType/parameterDType``; nil for 1.
   ///   - bias: like the scale; nil for 0.
   ///   - epsilon: added to the biased variance under the root; 0 or more.
   ///   - epilogue: activation and residual; the residual shaped, typed and laid out as the input.
   ///   - output: y, shaped, typed and laid out as the input. May have the input's own storage.
-  ///   - mean: receives the means, (N, C), float64.
+  ///   - mean: receives the means, (N, C), float64; planes that share have the same.
   ///   - invStd: receives 1 / sqrt(variance + epsilon), (N, C), float64; 0 where that is a division by zero.
-  func instanceNorm(
-    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
+  func normalize(
+    _ input: Tensor, over sharing: MomentSharing, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
   ) throws
 
-  /// The two sums over each plane that the gradients of instance normalisation are made of, with dn the gradient by n:
-  /// dy times the activation's slope.
+  /// The same by statistics that are given, as those of ``recall(mean:variance:epsilon:intoMean:invStd:)``.
+  ///
+  /// - Parameters:
+  ///   - input: x, (N, C, spatial...), any dtype and layout.
+  ///   - mean: (N, C), float64.
+  ///   - invStd: likewise.
+  ///   - scale: (C), (N, C) or (C, spatial...), in the input dtype's ``DType/parameterDType``; nil for 1.
+  ///   - bias: like the scale; nil for 0.
+  ///   - epilogue: activation and residual; the residual shaped, typed and laid out as the input.
+  ///   - output: y, shaped, typed and laid out as the input. May have the input's own storage.
+  func normalize(
+    _ input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?, epilogue: Epilogue,
+    into output: inout Tensor
+  ) throws
+
+  /// The statistics that ``normalize(_:over:scale:bias:epsilon:epilogue:into:mean:invStd:)`` would normalise by.
+  ///
+  /// - Parameters:
+  ///   - input: x, (N, C, spatial...), any dtype and layout.
+  ///   - sharing: which planes (t, i) share their moments.
+  ///   - epsilon: added to the biased variance under the root; 0 or more.
+  ///   - mean: receives the means, (N, C), float64.
+  ///   - invStd: receives 1 / sqrt(variance + epsilon), likewise.
+  func statistics(
+    of input: Tensor, over sharing: MomentSharing, epsilon: Double, mean: inout Tensor, invStd: inout Tensor
+  ) throws
+
+  /// The two sums over each plane that gradients are made of, with dn the gradient by n: dy times the activation's
+  /// slope.
   ///
   ///     sums[0] = sum of dn           sums[1] = sum of dn xhat               with xhat = (x - mean) invStd
+  ///
+  /// Where the scale is (C, spatial...), of (scale dn) instead of dn.
   ///
   /// - Parameters:
   ///   - gradient: dy, shaped, typed and laid out as the input.
   ///   - input: x.
-  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:epilogue:into:mean:invStd:)`` gave it.
+  ///   - mean: as it was forward, (N, C), float64.
   ///   - invStd: likewise.
   ///   - scale: as it was forward.
   ///   - bias: likewise.
   ///   - epilogue: likewise.
   ///   - sums: receives the sums, (2, N, C), float64.
-  func instanceNormSums(
+  func gradientSums(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
     epilogue: Epilogue, sums: inout Tensor
   ) throws
 
-  /// The gradient of instance normalisation by its input, and the sums of
-  /// ``instanceNormSums(_:input:mean:invStd:scale:bias:epilogue:sums:)`` on the way:
+  /// The gradient of normalisation by its input, and the sums of
+  /// ``gradientSums(_:input:mean:invStd:scale:bias:epilogue:sums:)`` on the way:
   ///
-  ///     dx = scale invStd (dn - sums[0] / (H W) - xhat sums[1] / (H W))
+  ///     dx = invStd (scale dn - mean of (scale dn) - xhat mean of (scale dn xhat))
+  ///
+  /// with means over all planes that share their moments. Where the statistics were given, they do not depend on x, and
+  /// dx = invStd scale dn.
   ///
   /// - Parameters:
   ///   - gradient: dy, shaped, typed and laid out as the input.
   ///   - input: x.
-  ///   - mean: as ``instanceNorm(_:scale:bias:epsilon:epilogue:into:mean:invStd:)`` gave it.
+  ///   - sharing: as it was forward; nil where the statistics were given.
+  ///   - mean: as it was forward, (N, C), float64.
   ///   - invStd: likewise.
   ///   - scale: as it was forward.
   ///   - bias: likewise.
@@ -104,9 +151,10 @@ public protocol Backend: AnyObject, Sendable {
   ///   - inputGradient: receives dx, shaped, typed and laid out as the input.
   ///   - residualGradient: receives dn, likewise, unless it is nil: the gradient by a residual that is added before
   ///     the activation. (By one that is added after it, it is dy.)
-  func instanceNormGradient(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
-    epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor, residualGradient: inout Tensor?
+  func normalizeGradient(
+    _ gradient: Tensor, input: Tensor, over sharing: MomentSharing?, mean: Tensor, invStd: Tensor, scale: Tensor?,
+    bias: Tensor?, epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor,
+    residualGradient: inout Tensor?
   ) throws
 
   /// `target = alpha (rows of sums added over N) + beta target`: a parameter's gradient from its planes' sums.
@@ -118,6 +166,62 @@ public protocol Backend: AnyObject, Sendable {
   ///   - beta: what the old gradient is multiplied by. With 0 it is not read.
   ///   - target: (C), float32 or float64.
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws
+
+  /// `target = alpha (terms added over N) + beta target`: the gradients of parameters that have a value for each place
+  /// of a picture. The terms are dn xhat for the scale, dn for the bias.
+  ///
+  /// - Parameters:
+  ///   - alpha: what the new gradients are multiplied by.
+  ///   - gradient: dy, shaped, typed and laid out as the input.
+  ///   - input: x.
+  ///   - mean: as it was forward, (N, C), float64.
+  ///   - invStd: likewise.
+  ///   - scale: as it was forward.
+  ///   - bias: likewise.
+  ///   - epilogue: likewise.
+  ///   - beta: what the old gradients are multiplied by. With 0 they are not read.
+  ///   - scaleGradient: (C, spatial...), float32 or float64.
+  ///   - biasGradient: likewise.
+  func accumulateByElement(
+    _ alpha: Double, _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, _ beta: Double, scaleGradient: inout Tensor, biasGradient: inout Tensor
+  ) throws
+
+  // MARK: Running statistics
+
+  /// Moves running statistics towards a call's: `running = (1 - momentum) running + momentum new`, new being the mean
+  /// over the pictures of their means and of their unbiased variances. A map for which one of the two is not finite
+  /// keeps what it has.
+  ///
+  /// There is a default, which does it on the host.
+  ///
+  /// - Parameters:
+  ///   - mean: of the call, (N, C), float64.
+  ///   - invStd: likewise.
+  ///   - epsilon: what the inverse deviations were taken with.
+  ///   - count: how many values each mean is of, 2 or more.
+  ///   - momentum: from 0 to 1.
+  ///   - runningMean: (C), float64.
+  ///   - runningVariance: likewise.
+  func track(
+    mean: Tensor, invStd: Tensor, epsilon: Double, count: Int, momentum: Double, runningMean: inout Tensor,
+    runningVariance: inout Tensor
+  ) throws
+
+  /// Running statistics as
+  /// ``normalize(_:mean:invStd:scale:bias:epilogue:into:)`` takes them: the same for each picture.
+  ///
+  /// There is a default, which does it on the host.
+  ///
+  /// - Parameters:
+  ///   - mean: running, (C), float64.
+  ///   - variance: likewise.
+  ///   - epsilon: added to the variance under the root.
+  ///   - planeMean: receives the means, (N, C), float64.
+  ///   - invStd: receives 1 / sqrt(variance + epsilon), likewise; 0 where that is a division by zero.
+  func recall(
+    mean: Tensor, variance: Tensor, epsilon: Double, intoMean planeMean: inout Tensor, invStd: inout Tensor
+  ) throws
 }
 
 /// Operations on pairs of values.
@@ -125,6 +229,31 @@ public enum Elementwise: Sendable {
   case add
   case subtract
   case multiply
+}
+
+/// Functions of one value.
+public enum Pointwise: Hashable, Sendable {
+  /// max(x, 0). NaN stays NaN, and the slope at 0 is 0.
+  case relu
+  /// x above 0, `slope` x below and at 0.
+  case leakyReLU(slope: Double)
+  case tanh
+}
+
+/// A factor of a product of matrices.
+public struct Matrix: Sendable {
+  /// Of rank 2, or 3 for several matrices.
+  public var tensor: Tensor
+  /// Which of several matrices it is.
+  public var slice: Int
+  /// Whether its rows are meant as columns.
+  public var isTransposed: Bool
+
+  public init(_ tensor: Tensor, slice: Int = 0, isTransposed: Bool = false) {
+    self.tensor = tensor
+    self.slice = slice
+    self.isTransposed = isTransposed
+  }
 }
 
 /// The numbers of one step of Adam (Kingma and Ba, 2015, algorithm 1).

@@ -100,7 +100,7 @@ struct Apply: ParsableCommand {
     return try .cpu(threads: threads)
   }
 
-  private func layer(for source: inout Source) throws -> InstanceNormND {
+  private func layer(for source: inout Source) throws -> Normalization {
     let saved = try weights.map(layerSaved)
     if let saved { try source.expandGrey(to: saved.maps) }
     return try source.layer(epsilon: epsilon, affine: !noAffine, name: saved?.name)

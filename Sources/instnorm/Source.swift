@@ -40,7 +40,7 @@ struct Source {
   var maps: Int { tensor.shape[1] }
 
   /// A layer for these planes, with scale 1 and bias 0.
-  func layer(epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws -> InstanceNormND {
+  func layer(epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws -> Normalization {
     tensor.shape.rank == 5
       ? try InstanceNorm3D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
       : try InstanceNorm2D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)

@@ -33,28 +33,57 @@ private final class FarBackend: Backend {
       step, gradient: gradient, parameter: &parameter, firstMoment: &firstMoment, secondMoment: &secondMoment)
   }
   func sum(_ tensor: Tensor) throws -> Double { try cpu.sum(tensor) }
-  func instanceNorm(
-    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
+  func apply(_ function: Pointwise, _ input: Tensor, into output: inout Tensor) throws {
+    try cpu.apply(function, input, into: &output)
+  }
+  func applyGradient(
+    _ function: Pointwise, _ gradient: Tensor, input: Tensor, output: Tensor, into inputGradient: inout Tensor
+  ) throws {
+    try cpu.applyGradient(function, gradient, input: input, output: output, into: &inputGradient)
+  }
+  func normalize(
+    _ input: Tensor, over sharing: MomentSharing, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
   ) throws {
-    try cpu.instanceNorm(
-      input, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue, into: &output, mean: &mean,
-      invStd: &invStd)
+    try cpu.normalize(
+      input, over: sharing, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue, into: &output,
+      mean: &mean, invStd: &invStd)
   }
-  func instanceNormSums(
+  func normalize(
+    _ input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?, epilogue: Epilogue,
+    into output: inout Tensor
+  ) throws {
+    try cpu.normalize(
+      input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, into: &output)
+  }
+  func statistics(
+    of input: Tensor, over sharing: MomentSharing, epsilon: Double, mean: inout Tensor, invStd: inout Tensor
+  ) throws {
+    try cpu.statistics(of: input, over: sharing, epsilon: epsilon, mean: &mean, invStd: &invStd)
+  }
+  func gradientSums(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
     epilogue: Epilogue, sums: inout Tensor
   ) throws {
-    try cpu.instanceNormSums(
+    try cpu.gradientSums(
       gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: &sums)
   }
-  func instanceNormGradient(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
-    epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor, residualGradient: inout Tensor?
+  func normalizeGradient(
+    _ gradient: Tensor, input: Tensor, over sharing: MomentSharing?, mean: Tensor, invStd: Tensor, scale: Tensor?,
+    bias: Tensor?, epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor,
+    residualGradient: inout Tensor?
   ) throws {
-    try cpu.instanceNormGradient(
-      gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: &sums,
-      into: &inputGradient, residualGradient: &residualGradient)
+    try cpu.normalizeGradient(
+      gradient, input: input, over: sharing, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue,
+      sums: &sums, into: &inputGradient, residualGradient: &residualGradient)
+  }
+  func accumulateByElement(
+    _ alpha: Double, _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, _ beta: Double, scaleGradient: inout Tensor, biasGradient: inout Tensor
+  ) throws {
+    try cpu.accumulateByElement(
+      alpha, gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, beta,
+      scaleGradient: &scaleGradient, biasGradient: &biasGradient)
   }
   func accumulate(_ alpha: Double, _ sums: Tensor, row: Int, _ beta: Double, _ target: inout Tensor) throws {
     try cpu.accumulate(alpha, sums, row: row, beta, &target)

@@ -4,7 +4,7 @@ import Testing
 
 /// Every gradient against the change of a loss that it predicts, in float64.
 @Suite struct FiniteDifferenceTests {
-  static let layers: [@Sendable () throws -> (InstanceNormND, Shape)] = [
+  static let layers: [@Sendable () throws -> (Normalization, Shape)] = [
     { (try InstanceNorm2D(numOfMaps: 3), [2, 3, 3, 4]) },
     { (try InstanceNorm2D(numOfMaps: 2, epsilon: 0.3), [1, 2, 5, 3]) },
     { (try InstanceNorm2D(numOfMaps: 3, affine: false), [2, 3, 4, 2]) },
@@ -17,12 +17,13 @@ import Testing
   ) throws {
     let (norm, shape) = try Self.layers[index]()
     try norm.calcMode(.float64)
+    let maps = try #require(norm.numOfMaps)
     var x = try Tensor.randomNormal(shape, mean: 2, deviation: 3, seed: 5, dtype: .float64).to(layout)
     // The loss is a weighted sum of the outputs, so the weights are its gradient by them.
     let weights = try Tensor.randomNormal(shape, seed: 6, dtype: .float64)
     if norm.affine {
-      norm.scale?.data = try .randomNormal([norm.numOfMaps], mean: 1, seed: 7, dtype: .float64)
-      norm.bias?.data = try .randomNormal([norm.numOfMaps], seed: 8, dtype: .float64)
+      norm.scale?.data = try .randomNormal([maps], mean: 1, seed: 7, dtype: .float64)
+      norm.bias?.data = try .randomNormal([maps], seed: 8, dtype: .float64)
     }
     func loss() throws -> Double { try (norm(x) * weights).sum() }
 
@@ -45,7 +46,7 @@ import Testing
     x = try Tensor(values, shape: shape).to(layout)
     for (name, variable) in norm.vars {
       let original = variable.data
-      for map in 0..<norm.numOfMaps {
+      for map in 0..<maps {
         func shifted(by change: Double) throws -> Double {
           variable.data = original
           try variable.data.set(original[map] + change, at: map)

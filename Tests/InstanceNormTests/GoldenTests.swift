@@ -21,9 +21,9 @@ import Testing
       epsilon = try file.tensor(named: "epsilon")[0]
     }
 
-    func layer() throws -> InstanceNormND {
+    func layer() throws -> Normalization {
       let shape = try #require(file.entries["x"]).shape
-      let norm: InstanceNormND =
+      let norm: Normalization =
         switch shape.rank {
         case 3: try InstanceNorm1D(numOfMaps: shape[1], epsilon: epsilon, affine: isAffine)
         case 4: try InstanceNorm2D(numOfMaps: shape[1], epsilon: epsilon, affine: isAffine)

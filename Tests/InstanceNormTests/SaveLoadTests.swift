@@ -56,7 +56,7 @@ import Testing
     try SafetensorsFile.write(["n.weight": Tensor([9, 9] as [Float]), "n.bias": .zeros([3])], to: path)
     #expect(
       throws: ModuleError.variable(
-        module: "InstanceNorm2D", name: "bias", expected: "shape (2,)", got: "(3,) in \(path)")
+        module: "InstanceNorm2D 'n'", name: "bias", expected: "shape (2,)", got: "(3,) in \(path)")
     ) { try norm.load(from: path) }
     #expect(throws: FileError.self) { try norm.load(from: folder.file("none.safetensors")) }
     #expect(try #require(norm.scale).data.doubles == [3, 4])
@@ -89,7 +89,7 @@ import Testing
 
 @Suite struct BlueprintTests {
   @Test func `a layer is rebuilt from its blueprint's JSON`() throws {
-    let layers: [InstanceNormND] = [
+    let layers: [Normalization] = [
       try InstanceNorm1D(numOfMaps: 3), try InstanceNorm2D(numOfMaps: 4, epsilon: 0.25, affine: false, name: "n"),
       try InstanceNorm3D(numOfMaps: 1, epsilon: 1),
     ]

@@ -50,10 +50,10 @@ typedef struct norm_affine {
   const float *shift, *gain, *offset;
 } norm_affine;
 
-/// xhat = (x - shift) inv_std + centre;  dx = (dn - mean) gain + xhat slope. As long as those of norm_affine.
+/// xhat = (x - shift) inv_std + centre;  dx = (dn - mean) gain + xhat slope + offset. As long as those of norm_affine.
 typedef struct norm_slope {
   const float *inv_std, *centre;
-  const float *mean, *slope;
+  const float *mean, *slope, *offset;
 } norm_slope;
 
 /// Values in a block of a plane: sums are in float32 within, in float64 beyond.

@@ -29,18 +29,19 @@ struct Band {
 struct Bands {
   let planes: Planes
   let count: Int
-  private let bandsPerImage: Int
+  /// How many a picture has.
+  let perImage: Int
 
   init(_ planes: Planes) {
     self.planes = planes
     let maps = planes.maps
-    bandsPerImage = planes.layout == .nchw ? maps : maps / bandWidth + (maps % bandWidth == 0 ? 0 : 1)
-    count = planes.images == 0 || maps == 0 ? 0 : planes.images * bandsPerImage
+    perImage = planes.layout == .nchw ? maps : maps / bandWidth + (maps % bandWidth == 0 ? 0 : 1)
+    count = planes.images == 0 || maps == 0 ? 0 : planes.images * perImage
   }
 
   subscript(index: Int) -> Band {
-    let image = index / bandsPerImage
-    let firstMap = index % bandsPerImage * (planes.layout == .nchw ? 1 : bandWidth)
+    let image = index / perImage
+    let firstMap = index % perImage * (planes.layout == .nchw ? 1 : bandWidth)
     let firstPlane = image * planes.maps + firstMap
     return Band(
       firstPlane: firstPlane, firstMap: firstMap,

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 // Value by value, on blocks: read, compute in float64, round once and write. Each block is written by one thread.
 
 extension CPUBackend {
@@ -19,6 +27,40 @@ extension CPUBackend {
       case .add: for i in 0..<count { block[i] += other[i] }
       case .subtract: for i in 0..<count { block[i] -= other[i] }
       case .multiply: for i in 0..<count { block[i] *= other[i] }
+      }
+      target.store(start, count, from: block)
+    }
+  }
+
+  public func apply(_ function: Pointwise, _ input: Tensor, into output: inout Tensor) throws {
+    let (source, target) = (Run(flat: input), Run(flat: output))
+    try forEachBlock(of: output.count, operands: 1) { start, count, block in
+      source.load(start, count, into: block)
+      switch function {
+      case .relu: for i in 0..<count { block[i] = block[i] < 0 ? 0 : block[i] }
+      case .leakyReLU(let slope): for i in 0..<count { block[i] = block[i] < 0 ? block[i] * slope : block[i] }
+      case .tanh: for i in 0..<count { block[i] = hyperbolicTangent(block[i]) }
+      }
+      target.store(start, count, from: block)
+    }
+  }
+
+  public func applyGradient(
+    _ function: Pointwise, _ gradient: Tensor, input: Tensor, output: Tensor, into inputGradient: inout Tensor
+  ) throws {
+    let dy = Run(flat: gradient)
+    // tanh's slope is known from its value.
+    let values = Run(flat: function == .tanh ? output : input)
+    let target = Run(flat: inputGradient)
+    try forEachBlock(of: inputGradient.count, operands: 2) { start, count, block in
+      let value = block + blockPitch
+      dy.load(start, count, into: block)
+      values.load(start, count, into: value)
+      switch function {
+      // Not a product for ReLU, which would keep NaN.
+      case .relu: for i in 0..<count { block[i] = value[i] > 0 ? block[i] : 0 }
+      case .leakyReLU(let slope): for i in 0..<count { block[i] = value[i] > 0 ? block[i] : block[i] * slope }
+      case .tanh: for i in 0..<count { block[i] *= 1 - value[i] * value[i] }
       }
       target.store(start, count, from: block)
     }
@@ -144,6 +186,8 @@ extension CPUBackend {
     }
   }
 }
+
+private func hyperbolicTangent(_ value: Double) -> Double { tanh(value) }
 
 /// base^exponent by squaring: the same bits on every platform, which `pow` does not promise.
 private func power(_ base: Double, _ exponent: Int) -> Double {

@@ -4,23 +4,27 @@
 package struct NormCall {
   package var planes: Planes
   package var input: UnsafeMutableRawPointer
-  /// May be the input.
-  package var output: UnsafeMutableRawPointer
+  /// May be the input; nil where only the statistics are asked for.
+  package var output: UnsafeMutableRawPointer?
   package var scale: ParameterValues
   package var bias: ParameterValues
   package var epsilon: Double
   package var activation: Activation
   package var residual: UnsafeMutableRawPointer?
   package var place: ResidualPlace
-  /// (N, C); nil where nobody asks.
+  /// Which planes share the statistics that are taken; nil where these are given.
+  package var sharing: MomentSharing?
+  /// (N, C), of the sets that the planes belong to. May be nil only for planes that share with no other, where nobody
+  /// asks.
   package var mean: UnsafeMutablePointer<Double>?
   package var invStd: UnsafeMutablePointer<Double>?
 
   package init(
-    planes: Planes, input: UnsafeMutableRawPointer, output: UnsafeMutableRawPointer, scale: ParameterValues,
-    bias: ParameterValues, epsilon: Double, activation: Activation = .none,
-    residual: UnsafeMutableRawPointer? = nil, place: ResidualPlace = .afterActivation,
-    mean: UnsafeMutablePointer<Double>? = nil, invStd: UnsafeMutablePointer<Double>? = nil
+    planes: Planes, input: UnsafeMutableRawPointer, output: UnsafeMutableRawPointer?,
+    scale: ParameterValues = .none(1), bias: ParameterValues = .none(0), epsilon: Double,
+    activation: Activation = .none, residual: UnsafeMutableRawPointer? = nil, place: ResidualPlace = .afterActivation,
+    sharing: MomentSharing? = .instance, mean: UnsafeMutablePointer<Double>? = nil,
+    invStd: UnsafeMutablePointer<Double>? = nil
   ) {
     self.planes = planes
     self.input = input
@@ -31,6 +35,7 @@ package struct NormCall {
     self.activation = activation
     self.residual = residual
     self.place = place
+    self.sharing = sharing
     self.mean = mean
     self.invStd = invStd
   }
@@ -43,7 +48,9 @@ extension NormCall {
 
 /// The gradient of a ``NormCall``: dn is dy times the activation's slope, and
 ///
-///     dx = scale invStd (dn - sum of dn / (H W) - xhat sum of (dn xhat) / (H W))
+///     dx = invStd (scale dn - mean of (scale dn) - xhat mean of (scale dn xhat))
+///
+/// with means over the planes that share their moments; without them where the statistics were given.
 package struct NormGradientCall {
   package var planes: Planes
   package var gradient: UnsafeMutableRawPointer
@@ -53,9 +60,12 @@ package struct NormGradientCall {
   package var activation: Activation
   package var residual: UnsafeMutableRawPointer?
   package var place: ResidualPlace
+  /// As it was forward.
+  package var sharing: MomentSharing?
   package var mean: UnsafePointer<Double>
   package var invStd: UnsafePointer<Double>
-  /// (2, N, C): sums of dn, sums of dn xhat.
+  /// (2, N, C): sums over each plane of dn and of dn xhat; of (scale dn) and (scale dn) xhat where the scale differs
+  /// within a plane.
   package var sums: UnsafeMutablePointer<Double>
   /// dx; nil where only the sums are asked for.
   package var inputGradient: UnsafeMutableRawPointer?
@@ -65,8 +75,8 @@ package struct NormGradientCall {
   package init(
     planes: Planes, gradient: UnsafeMutableRawPointer, input: UnsafeMutableRawPointer, scale: ParameterValues,
     bias: ParameterValues, activation: Activation = .none, residual: UnsafeMutableRawPointer? = nil,
-    place: ResidualPlace = .afterActivation, mean: UnsafePointer<Double>, invStd: UnsafePointer<Double>,
-    sums: UnsafeMutablePointer<Double>, inputGradient: UnsafeMutableRawPointer?,
+    place: ResidualPlace = .afterActivation, sharing: MomentSharing? = .instance, mean: UnsafePointer<Double>,
+    invStd: UnsafePointer<Double>, sums: UnsafeMutablePointer<Double>, inputGradient: UnsafeMutableRawPointer?,
     residualGradient: UnsafeMutableRawPointer? = nil
   ) {
     self.planes = planes
@@ -77,6 +87,7 @@ package struct NormGradientCall {
     self.activation = activation
     self.residual = residual
     self.place = place
+    self.sharing = sharing
     self.mean = mean
     self.invStd = invStd
     self.sums = sums
@@ -96,27 +107,70 @@ package struct NormGradientCall {
   }
 }
 
-/// A parameter's values by map, float32 or float64; one value for all maps where there are none.
+/// Scale or bias: float32 or float64 values, or one value for all where there are none.
 package struct ParameterValues {
+  /// What there is a value for.
+  package enum Grain {
+    /// Each map: (C).
+    case map
+    /// Each map of each picture: (N, C).
+    case plane
+    /// Each place of a picture: (C, H, W), row by row.
+    case element
+  }
+
   private let base: UnsafeRawPointer?
   private let isDouble: Bool
+  private let grain: Grain
   private let constant: Double
 
   /// - Parameter absent: what the value is where `base` is nil.
-  package init(_ base: UnsafeRawPointer?, isDouble: Bool, absent: Double) {
+  package init(_ base: UnsafeRawPointer?, isDouble: Bool, grain: Grain = .map, absent: Double) {
     self.base = base
     self.isDouble = isDouble
+    self.grain = grain
     constant = absent
   }
 
-  init(_ tensor: Tensor?, absent: Double) {
-    self.init(tensor.map { UnsafeRawPointer($0.storage.address) }, isDouble: tensor?.dtype == .float64, absent: absent)
+  package static func none(_ absent: Double) -> ParameterValues {
+    ParameterValues(nil, isDouble: false, absent: absent)
   }
 
-  subscript(map: Int) -> Double {
+  init(_ tensor: Tensor?, absent: Double) {
+    let grain: Grain =
+      switch tensor?.shape.rank {
+      case nil, 1: .map
+      case 2: .plane
+      default: .element
+      }
+    self.init(
+      tensor.map { UnsafeRawPointer($0.storage.address) }, isDouble: tensor?.dtype == .float64, grain: grain,
+      absent: absent)
+  }
+
+  /// Whether values differ within a plane.
+  var isByElement: Bool { base != nil && grain == .element }
+
+  /// A plane's value; 1 or 0 where it has many.
+  @inline(__always)
+  func value(_ plane: Int, _ planes: Planes) -> Double {
+    switch grain {
+    case .map: self[plane % planes.maps]
+    case .plane: self[plane]
+    case .element: constant
+    }
+  }
+
+  /// The values of a plane from its `start`th on are at this and the following indices.
+  func firstElement(_ plane: Int, _ start: Int, _ planes: Planes) -> Int {
+    plane % planes.maps * planes.size + start
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> Double {
     guard let base else { return constant }
     return isDouble
-      ? base.load(fromByteOffset: map * 8, as: Double.self)
-      : Double(base.load(fromByteOffset: map * 4, as: Float.self))
+      ? base.load(fromByteOffset: index * 8, as: Double.self)
+      : Double(base.load(fromByteOffset: index * 4, as: Float.self))
   }
 }

@@ -1,10 +1,9 @@
-// Instance normalisation in plain Swift on blocks of float64, in two passes over each band of planes: the first merges
-// moments, the second, while the planes are still in cache, normalises. Backward likewise: sums, then dx.
+// Normalisation in plain Swift on blocks of float64, in two passes over each band of planes: the first merges moments,
+// the second, while the planes are still in cache, normalises. Backward likewise (PlainNormGradient): sums, then dx.
 //
-// It is the path of float64, of planes too extreme for float32 arithmetic and of processors without kernels, and what
-// the kernels are tested against.
+// It is the path of float64, of planes too extreme for float32 arithmetic, of parameters by element and of processors
+// without kernels, and what the kernels are tested against.
 
-/// Forward.
 struct PlainNorm {
   let call: NormCall
 
@@ -15,35 +14,78 @@ struct PlainNorm {
   /// How many float64 values of scratch a band needs.
   static func scratch(width: Int = bandWidth) -> Int { 2 * width * blockPitch }
 
-  /// Normalises the planes of a band.
+  /// Normalises the planes of a band, each by its own moments.
   ///
   /// - Parameters:
   ///   - block: room for ``scratch(width:)`` values.
   ///   - target: where y goes, if not to the call's output.
   func run(_ band: Band, block: UnsafeMutablePointer<Double>, into target: Run? = nil) {
-    let planes = call.planes
-    let source = Run(call.input, planes.dtype, band, stride: planes.stride)
-    let target = target ?? Run(call.output, planes.dtype, band, stride: planes.stride)
-    let residual = call.residual.map { Run($0, planes.dtype, band, stride: planes.stride) }
-    let added = block + band.width * blockPitch
-    withStandardizations(of: source, planes.size, epsilon: call.epsilon, block: block) { standardizations in
-      for start in stride(from: 0, to: planes.size, by: blockLength) {
-        let count = min(blockLength, planes.size - start)
-        source.load(start, count, into: block)
-        residual?.load(start, count, into: added)
-        for run in 0..<band.width {
-          let values = block + run * blockPitch
-          normalize(
-            values, count, standardizations[run], scale: call.scale[band.firstMap + run],
-            bias: call.bias[band.firstMap + run])
-          finish(values, count, residual: residual == nil ? nil : added + run * blockPitch)
-        }
-        target.store(start, count, from: block)
-      }
+    let source = Run(call.input, call.planes.dtype, band, stride: call.planes.stride)
+    withStandardizations(of: source, call.planes.size, epsilon: call.epsilon, block: block) { standardizations in
+      write(band, standardizations, block: block, into: target)
       for run in 0..<band.width {
         call.mean?[band.firstPlane + run] = standardizations[run].mean
         call.invStd?[band.firstPlane + run] = standardizations[run].invStd
       }
+    }
+  }
+
+  /// Takes the moments of the planes of a band.
+  func moments(of band: Band, block: UnsafeMutablePointer<Double>, into moments: UnsafeMutablePointer<Moments>) {
+    let source = Run(call.input, call.planes.dtype, band, stride: call.planes.stride)
+    let depth = reductionDepth(call.planes.size)
+    withUnsafeTemporaryAllocation(of: Moments.self, capacity: depth * band.width) { levels in
+      guard let pieces = levels.baseAddress else { return }
+      pieces.initialize(repeating: Moments(), count: levels.count)
+      planeMoments(of: source, call.planes.size, block: block, into: pieces)
+      moments.update(from: pieces, count: band.width)
+    }
+  }
+
+  /// Normalises the planes of a band by the statistics that the call has. Parameters as
+  /// ``run(_:block:into:)``.
+  func normalize(_ band: Band, block: UnsafeMutablePointer<Double>, into target: Run? = nil) {
+    guard let mean = call.mean, let invStd = call.invStd else { return }
+    withUnsafeTemporaryAllocation(of: Standardization.self, capacity: band.width) { standardizations in
+      guard let base = standardizations.baseAddress else { return }
+      for run in 0..<band.width {
+        let plane = band.firstPlane + run
+        (base + run).initialize(to: Standardization(mean: mean[plane], invStd: invStd[plane]))
+      }
+      write(band, base, block: block, into: target)
+    }
+  }
+
+  private func write(
+    _ band: Band, _ standardizations: UnsafeMutablePointer<Standardization>, block: UnsafeMutablePointer<Double>,
+    into target: Run?
+  ) {
+    let planes = call.planes
+    guard let target = target ?? call.output.map({ Run($0, planes.dtype, band, stride: planes.stride) }) else { return }
+    let source = Run(call.input, planes.dtype, band, stride: planes.stride)
+    let residual = call.residual.map { Run($0, planes.dtype, band, stride: planes.stride) }
+    let added = block + band.width * blockPitch
+    for start in stride(from: 0, to: planes.size, by: blockLength) {
+      let count = min(blockLength, planes.size - start)
+      source.load(start, count, into: block)
+      residual?.load(start, count, into: added)
+      for run in 0..<band.width {
+        let (values, plane) = (block + run * blockPitch, band.firstPlane + run)
+        standardize(
+          values, count, standardizations[run], scale: call.scale.value(plane, planes),
+          bias: call.bias.value(plane, planes))
+        if call.scale.isByElement || call.bias.isByElement {
+          let element = call.scale.firstElement(plane, start, planes)
+          if call.scale.isByElement {
+            for i in 0..<count { values[i] *= call.scale[element + i] }
+          }
+          if call.bias.isByElement {
+            for i in 0..<count { values[i] += call.bias[element + i] }
+          }
+        }
+        finish(values, count, residual: residual == nil ? nil : added + run * blockPitch)
+      }
+      target.store(start, count, from: block)
     }
   }
 
@@ -62,120 +104,9 @@ struct PlainNorm {
   }
 }
 
-/// Backward.
-struct PlainNormGradient {
-  let call: NormGradientCall
-
-  init(_ call: NormGradientCall) {
-    self.call = call
-  }
-
-  static func scratch(width: Int = bandWidth) -> Int { 3 * width * blockPitch }
-
-  /// The sums of the planes of a band and, if asked for, dx and dn.
-  ///
-  /// - Parameters:
-  ///   - block: room for ``scratch(width:)`` values.
-  ///   - target: where dx goes, if not to the call's own.
-  ///   - residualTarget: where dn goes, likewise.
-  func run(
-    _ band: Band, block dyBlock: UnsafeMutablePointer<Double>, into target: Run? = nil,
-    residualInto residualTarget: Run? = nil
-  ) {
-    let planes = call.planes
-    let dy = Run(call.gradient, planes.dtype, band, stride: planes.stride)
-    let x = Run(call.input, planes.dtype, band, stride: planes.stride)
-    let residual = call.readsResidual ? call.residual.map { Run($0, planes.dtype, band, stride: planes.stride) } : nil
-    let xBlock = dyBlock + band.width * blockPitch
-    let residualBlock = xBlock + band.width * blockPitch
-
-    /// Reads a block of dy as dn, and of x as xhat.
-    func load(_ start: Int, _ count: Int) {
-      dy.load(start, count, into: dyBlock)
-      x.load(start, count, into: xBlock)
-      residual?.load(start, count, into: residualBlock)
-      for run in 0..<band.width {
-        let (plane, map) = (band.firstPlane + run, band.firstMap + run)
-        let xhat = xBlock + run * blockPitch
-        normalize(
-          xhat, count, Standardization(mean: call.mean[plane], invStd: call.invStd[plane]), scale: 1, bias: 0)
-        if call.activation == .none { continue }
-        let (dn, added) = (dyBlock + run * blockPitch, residualBlock + run * blockPitch)
-        let (scale, bias, slope) = (call.scale[map], call.bias[map], call.activation.negativeSlope)
-        for i in 0..<count {
-          let n = xhat[i] * scale + bias + (residual == nil ? 0 : added[i])
-          // Not a product for ReLU, which would keep NaN.
-          if !(n > 0) { dn[i] = slope == 0 ? 0 : dn[i] * slope }
-        }
-      }
-    }
-
-    let depth = reductionDepth(planes.size)
-    withUnsafeTemporaryAllocation(of: GradientSums.self, capacity: depth * band.width) { levels in
-      guard let pieces = levels.baseAddress else { return }
-      pieces.initialize(repeating: GradientSums(), count: levels.count)
-      reduce(0, planes.size, width: band.width, into: pieces) { start, count, results in
-        load(start, count)
-        for run in 0..<band.width {
-          results[run] = GradientSums(gradient: dyBlock + run * blockPitch, xhat: xBlock + run * blockPitch, count)
-        }
-      }
-      for run in 0..<band.width {
-        call.sums[band.firstPlane + run] = pieces[run].gradient
-        call.sums[planes.count + band.firstPlane + run] = pieces[run].product
-      }
-    }
-
-    guard let inputGradient = call.inputGradient else { return }
-    let dx = target ?? Run(inputGradient, planes.dtype, band, stride: planes.stride)
-    let dn = residualTarget ?? call.residualGradient.map { Run($0, planes.dtype, band, stride: planes.stride) }
-    let size = Double(planes.size)
-    for start in stride(from: 0, to: planes.size, by: blockLength) {
-      let count = min(blockLength, planes.size - start)
-      load(start, count)
-      for run in 0..<band.width {
-        let plane = band.firstPlane + run
-        let gain = call.scale[band.firstMap + run] * call.invStd[plane]
-        let meanOfGradient = call.sums[plane] / size
-        let meanOfProduct = call.sums[planes.count + plane] / size
-        let (values, xhat) = (dyBlock + run * blockPitch, xBlock + run * blockPitch)
-        for i in 0..<count { xhat[i] = gain * (values[i] - meanOfGradient - xhat[i] * meanOfProduct) }
-      }
-      dn?.store(start, count, from: dyBlock)
-      dx.store(start, count, from: xBlock)
-    }
-  }
-}
-
-/// The two sums over a plane that its gradient needs.
-private struct GradientSums: Mergeable {
-  /// Of dn.
-  var gradient = 0.0
-  /// Of dn xhat.
-  var product = 0.0
-
-  init() {}
-
-  init(gradient dn: UnsafePointer<Double>, xhat: UnsafePointer<Double>, _ count: Int) {
-    var gradients = Lanes.zero
-    var products = Lanes.zero
-    forEachVectorPair(dn, xhat, count) { dn, xhat in
-      gradients += dn
-      products += dn * xhat
-    }
-    gradient = laneTotal(gradients)
-    product = laneTotal(products)
-  }
-
-  mutating func merge(_ other: GradientSums) {
-    gradient += other.gradient
-    product += other.product
-  }
-}
-
 /// `values = scale xhat + bias`, in place.
 @inline(__always)
-private func normalize(
+func standardize(
   _ values: UnsafeMutablePointer<Double>, _ count: Int, _ standardization: Standardization, scale: Double, bias: Double
 ) {
   let (shift, gain) = (standardization.shift, standardization.gain)
@@ -249,4 +180,25 @@ private func largestMagnitude(
     }
   }
   return largest
+}
+
+// MARK: - Planes that share
+
+extension PlainNorm: NormPasses {
+  /// Normalises each plane by its own moments.
+  func runAlone(threads: Int) throws {
+    try Part.all(of: call.planes).forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
+      run($0, block: $1)
+    }
+  }
+
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws {
+    try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
+      self.moments(of: $0, block: $1, into: moments + $0.firstPlane)
+    }
+  }
+
+  func normalize(_ part: Part, threads: Int) throws {
+    try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) { normalize($0, block: $1) }
+  }
 }

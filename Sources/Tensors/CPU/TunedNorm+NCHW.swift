@@ -8,29 +8,23 @@ struct TunedPlanes {
   private let size: PlaneSize
 
   init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
-    guard
-      let tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
-        streamed: call.isInPlace ? .max : streamed)
-    else { return nil }
+    guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)
     size = PlaneSize(call.planes.size)
   }
 
-  func run(threads: Int) {
+  /// Normalises each plane by its own moments.
+  func runAlone(threads: Int) {
     let planes = call.planes
-    let shares = Parallel.shareCount(items: planes.count * segments.count, values: planes.valueCount, threads: threads)
-    let isEven = planes.count % shares == 0 || planes.count >= 8 * shares
-    if shares == 1 {
+    let split = segments.split(planes.count, of: planes.size, threads: threads)
+    if split.shares > 1 {
+      for plane in 0..<planes.count { cooperate(plane, shares: split.shares) }
+    } else if split.planes == 1 {
       whole(0..<planes.count)
-    } else if isEven || segments.count == 1 {
-      Parallel.run(items: planes.count, values: planes.valueCount, shares: min(shares, planes.count)) { _, items in
-        whole(items)
-      }
     } else {
-      for plane in 0..<planes.count { split(plane, threads: threads) }
+      Parallel.run(items: planes.count, values: planes.valueCount, shares: split.planes) { _, items in whole(items) }
     }
   }
 
@@ -55,7 +49,7 @@ struct TunedPlanes {
         for index in 0..<count {
           let plane = start + index
           if records[index].isWide {
-            plain(plane)
+            plain(plane) { $0.run($1, block: $2) }
           } else {
             let ahead = plane + group < range.upperBound ? plane + group : nil
             normalize(plane, 0..<call.planes.size, records[index].affine, ahead: ahead)
@@ -92,16 +86,15 @@ struct TunedPlanes {
 
   /// What a plane's sums say of how to normalise it. Writes its statistics.
   private func record(_ plane: Int, _ sums: ShiftedSums) -> Record {
-    let map = plane % call.planes.maps
     let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
-    guard let affine = FloatAffine(mean: mean, invStd: invStd, scale: call.scale[map], bias: call.bias[map])
-    else { return Record(isWide: true) }
+    guard let affine = FloatAffine(call, plane, mean: mean, invStd: invStd) else { return Record(isWide: true) }
     call.mean?[plane] = mean
     call.invStd?[plane] = invStd
     return Record(affine: affine)
   }
 
   private func normalize(_ plane: Int, _ range: Range<Int>, _ affine: FloatAffine, ahead: Int?) {
+    guard let output = call.output else { return }
     let start = range.lowerBound
     var form = tuned.form
     var ahead = ahead
@@ -113,24 +106,29 @@ struct TunedPlanes {
           var pointers = norm_affine(shift: shift, gain: gain, offset: offset)
           tuned.kernels.table.pointee.normalize(
             &form, address(call.input, plane, start), call.residual.map { address($0, plane, start) },
-            address(call.output, plane, start), range.count, 1, 0, &pointers, ahead.map { address(call.input, $0) })
+            address(output, plane, start), range.count, 1, 0, &pointers, ahead.map { address(call.input, $0) })
         }
       }
     }
   }
 
-  private func plain(_ plane: Int) {
+  private func plain(_ plane: Int, _ body: (PlainNorm, Band, UnsafeMutablePointer<Double>) -> Void) {
     withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
-      PlainNorm(call).run(call.planes.band(ofPlane: plane), block: block.baseAddress!)
+      body(PlainNorm(call), call.planes.band(ofPlane: plane), block.baseAddress!)
     }
   }
 
   // MARK: Several threads, one plane
 
-  private func split(_ plane: Int, threads: Int) {
+  private func cooperate(_ plane: Int, shares: Int) {
+    let record = record(plane, sums(of: plane, shares: shares))
+    if record.isWide { return plain(plane) { $0.run($1, block: $2) } }
+    normalize(plane, record.affine, shares: shares)
+  }
+
+  private func sums(of plane: Int, shares: Int) -> ShiftedSums {
     let planes = call.planes
-    let shares = Parallel.shareCount(items: segments.count, values: planes.size, threads: threads)
-    withUnsafeTemporaryAllocation(of: norm_moments.self, capacity: segments.count) { pieces in
+    return withUnsafeTemporaryAllocation(of: norm_moments.self, capacity: segments.count) { pieces in
       let pieceBase = pieces.baseAddress!
       func total(_ shift: Float) -> ShiftedSums {
         Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
@@ -140,13 +138,38 @@ struct TunedPlanes {
         for index in 0..<segments.count { sums.add(pieceBase[index]) }
         return sums
       }
-      var sums = total(
-        shiftSample(planes.dtype, address(call.input, plane), size: planes.size))
-      if sums.isFarOff(size) { sums = total(Float(sums.mean(size))) }
-      let record = record(plane, sums)
-      if record.isWide { return plain(plane) }
-      Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
-        normalize(plane, segments.range(items), record.affine, ahead: nil)
+      let sums = total(shiftSample(planes.dtype, address(call.input, plane), size: planes.size))
+      return sums.isFarOff(size) ? total(Float(sums.mean(size))) : sums
+    }
+  }
+
+  private func normalize(_ plane: Int, _ affine: FloatAffine, shares: Int) {
+    Parallel.run(items: segments.count, values: call.planes.size, shares: shares) { _, items in
+      normalize(plane, segments.range(items), affine, ahead: nil)
+    }
+  }
+}
+
+// MARK: - Planes that share
+
+extension TunedPlanes: NormPasses {
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) {
+    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+      let sums = shares == 1 ? sums(of: plane) : sums(of: plane, shares: shares)
+      moments[plane] = Moments(sums, size, count: call.planes.size)
+    }
+  }
+
+  func normalize(_ part: Part, threads: Int) {
+    guard let mean = call.mean, let invStd = call.invStd else { return }
+    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+      guard let affine = FloatAffine(call, plane, mean: mean[plane], invStd: invStd[plane]) else {
+        return plain(plane) { $0.normalize($1, block: $2) }
+      }
+      if shares == 1 {
+        normalize(plane, 0..<call.planes.size, affine, ahead: nil)
+      } else {
+        normalize(plane, affine, shares: shares)
       }
     }
   }

@@ -5,27 +5,36 @@ struct TunedPictures {
   let call: NormCall
   private let tuned: TunedForm
   private let segments: Segments
+  private let size: PlaneSize
 
   init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
-    guard
-      let tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
-        streamed: call.isInPlace ? .max : streamed)
-    else { return nil }
+    guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)
+    size = PlaneSize(call.planes.size)
   }
 
-  func run(threads: Int) throws {
-    try forEachPicture(call.planes, segments, threads: threads, normalize)
-  }
-
-  private func normalize(_ image: Int, _ room: PictureScratch, shares: Int) throws {
+  /// Normalises each plane by its own moments.
+  func runAlone(threads: Int) throws {
     let planes = call.planes
-    let values = planes.size * planes.maps
-    let size = PlaneSize(planes.size)
-    let input = call.input + image * values * tuned.valueBytes
+    try forEachPicture(planes, segments, in: 0..<planes.images, threads: threads) { image, room, shares in
+      takeSums(image, room, shares: shares)
+      for map in 0..<planes.maps {
+        let (sums, plane) = (room.sums(map), image * planes.maps + map)
+        let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
+        call.mean?[plane] = mean
+        call.invStd?[plane] = invStd
+        room.affine.set(map, FloatAffine(call, plane, mean: mean, invStd: invStd))
+      }
+      try normalize(image, room, shares: shares) { $0.run($1, block: $2, into: $3) }
+    }
+  }
+
+  /// Of all maps of a picture, of deviations from a value near the mean.
+  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) {
+    let planes = call.planes
+    let input = call.input + image * planes.size * planes.maps * tuned.valueBytes
     shiftSamples(
       planes.dtype, input, maps: planes.maps, size: planes.size, sums: room.first(segment: 0), into: room.shifts)
     sum(image, room, shares: shares)
@@ -36,35 +45,33 @@ struct TunedPictures {
       isAnyFarOff = true
     }
     if isAnyFarOff { sum(image, room, shares: shares) }
+  }
 
-    var wide: [Int] = []
-    for map in 0..<planes.maps {
-      let sums = room.sums(map)
-      let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
-      let affine = FloatAffine(mean: mean, invStd: invStd, scale: call.scale[map], bias: call.bias[map])
-      room.affine.set(map, affine ?? FloatAffine())
-      if affine == nil { wide.append(map) }
-      call.mean?[image * planes.maps + map] = mean
-      call.invStd?[image * planes.maps + map] = invStd
-    }
+  /// Normalises a picture as the affines of its maps say.
+  ///
+  /// - Parameter plainly: how a plane is normalised that has none.
+  private func normalize(
+    _ image: Int, _ room: PictureScratch, shares: Int,
+    plainly: (PlainNorm, Band, UnsafeMutablePointer<Double>, Run) -> Void
+  ) throws {
+    guard let output = call.output else { return }
+    let planes = call.planes
     room.affine.wrap(planes.maps)
-
     // What goes the plain way is worked out before the input may be written over, and put in its place after.
-    let aside = try WidePlanes(wide.map { image * planes.maps + $0 }, planes)
-    aside.compute { plane, target, block in PlainNorm(call).run(planes.band(ofPlane: plane), block: block, into: target)
-    }
+    let aside = try WidePlanes(room.affine.missing(planes.maps).map { image * planes.maps + $0 }, planes)
+    aside.compute { plane, target, block in plainly(PlainNorm(call), planes.band(ofPlane: plane), block, target) }
 
     let segments = segments
-    Parallel.run(items: segments.count, values: values, shares: shares) { _, items in
+    Parallel.run(items: segments.count, values: planes.size * planes.maps, shares: shares) { _, items in
       let pixels = segments.range(items)
       let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
       var form = tuned.form
       var affine = room.affine.pointers
       tuned.kernels.table.pointee.normalize(
-        &form, call.input + start, call.residual.map { $0 + start }, call.output + start,
+        &form, call.input + start, call.residual.map { $0 + start }, output + start,
         pixels.count * planes.maps, planes.maps, 0, &affine, nil)
     }
-    aside.put(into: call.output)
+    aside.put(into: output)
   }
 
   private func sum(_ image: Int, _ room: PictureScratch, shares: Int) {
@@ -85,27 +92,52 @@ struct TunedPictures {
   }
 }
 
+// MARK: - Planes that share
+
+extension TunedPictures: NormPasses {
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws {
+    let planes = call.planes
+    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+      takeSums(image, room, shares: shares)
+      for map in 0..<planes.maps {
+        moments[image * planes.maps + map] = Moments(room.sums(map), size, count: planes.size)
+      }
+    }
+  }
+
+  func normalize(_ part: Part, threads: Int) throws {
+    guard let mean = call.mean, let invStd = call.invStd else { return }
+    let planes = call.planes
+    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+      for map in 0..<planes.maps {
+        let plane = image * planes.maps + map
+        room.affine.set(map, FloatAffine(call, plane, mean: mean[plane], invStd: invStd[plane]))
+      }
+      try normalize(image, room, shares: shares) { $0.normalize($1, block: $2, into: $3) }
+    }
+  }
+}
+
 /// Calls `body` for each picture with room to work in and how many threads are to share it: one where the pictures go
 /// round, else all.
 func forEachPicture(
-  _ planes: Planes, _ segments: Segments, threads: Int,
+  _ planes: Planes, _ segments: Segments, in images: Range<Int>, threads: Int,
   _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws -> Void
 ) throws {
-  let shares = Parallel.shareCount(items: planes.images * segments.count, values: planes.valueCount, threads: threads)
+  let pictureValues = planes.maps * planes.size
+  let split = segments.split(images.count, of: pictureValues, threads: threads)
   let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
-  let isEven = planes.images % shares == 0 || planes.images >= 8 * shares
-  let rooms = isEven || segments.count == 1 ? min(shares, planes.images) : 1
-  let scratch = try Scratch(shares: rooms, bytesPerShare: sizes.byteCount)
+  let scratch = try Scratch(shares: split.planes, bytesPerShare: sizes.byteCount)
   let address = scratch.address
-  if rooms == 1 {
+  if split.planes == 1 {
     let room = PictureScratch(address.raw(share: 0), sizes)
-    for image in 0..<planes.images { try body(image, room, min(shares, segments.count)) }
+    for image in images { try body(image, room, split.shares) }
     return
   }
   try Failure.collect { failure in
-    Parallel.run(items: planes.images, values: planes.valueCount, shares: rooms) { share, items in
+    Parallel.run(items: images.count, values: images.count * pictureValues, shares: split.planes) { share, items in
       let room = PictureScratch(address.raw(share: share), sizes)
-      for image in items { failure.catching { try body(image, room, 1) } }
+      for item in items { failure.catching { try body(images.lowerBound + item, room, 1) } }
     }
   }
 }
@@ -121,7 +153,7 @@ struct PictureScratch {
     var wrapped: Int { padded + 16 }
     var byteCount: Int { floats * 4 + doubles * 8 }
     fileprivate var doubles: Int { 2 * padded * segments }
-    fileprivate var floats: Int { 2 * padded + 7 * wrapped }
+    fileprivate var floats: Int { 2 * padded + 8 * wrapped }
   }
 
   private let sizes: Sizes
@@ -147,7 +179,8 @@ struct PictureScratch {
     largest = take(sizes.padded)
     affine = AffineArrays(shift: take(sizes.wrapped), gain: take(sizes.wrapped), offset: take(sizes.wrapped))
     slope = SlopeArrays(
-      invStd: take(sizes.wrapped), centre: take(sizes.wrapped), mean: take(sizes.wrapped), slope: take(sizes.wrapped))
+      invStd: take(sizes.wrapped), centre: take(sizes.wrapped), mean: take(sizes.wrapped), slope: take(sizes.wrapped),
+      offset: take(sizes.wrapped))
   }
 
   /// Of a segment, the first sum by map. Segment 0 has all of them after ``addSegments()``.
@@ -176,10 +209,19 @@ struct AffineArrays {
 
   var pointers: norm_affine { norm_affine(shift: shift, gain: gain, offset: offset) }
 
-  func set(_ map: Int, _ affine: FloatAffine) {
-    shift[map] = affine.shift
-    gain[map] = affine.gain
-    offset[map] = affine.offset
+  /// - Parameter affine: nil for a map that goes the plain way.
+  func set(_ map: Int, _ affine: FloatAffine?) {
+    shift[map] = affine?.shift ?? 0
+    gain[map] = affine?.gain ?? 0
+    offset[map] = affine?.offset ?? .nan
+  }
+
+  /// Whether a map goes the plain way.
+  func isMissing(_ map: Int) -> Bool { offset[map].isNaN }
+
+  /// The maps that go the plain way.
+  func missing(_ maps: Int) -> [Int] {
+    (0..<maps).filter(isMissing)
   }
 
   func wrap(_ maps: Int) {
@@ -195,14 +237,18 @@ struct SlopeArrays {
   let centre: UnsafeMutablePointer<Float>
   let mean: UnsafeMutablePointer<Float>
   let slope: UnsafeMutablePointer<Float>
+  let offset: UnsafeMutablePointer<Float>
 
-  var pointers: norm_slope { norm_slope(inv_std: invStd, centre: centre, mean: mean, slope: slope) }
+  var pointers: norm_slope {
+    norm_slope(inv_std: invStd, centre: centre, mean: mean, slope: slope, offset: offset)
+  }
 
   func set(_ map: Int, _ value: FloatSlope) {
     invStd[map] = value.invStd
     centre[map] = value.centre
     mean[map] = value.mean
     slope[map] = value.slope
+    offset[map] = value.offset
   }
 
   func wrap(_ maps: Int) {
@@ -210,6 +256,7 @@ struct SlopeArrays {
     wrapAround(centre, maps)
     wrapAround(mean, maps)
     wrapAround(slope, maps)
+    wrapAround(offset, maps)
   }
 }
 

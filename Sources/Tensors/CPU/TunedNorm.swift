@@ -43,6 +43,13 @@ struct ShiftedSums {
   }
 }
 
+extension Moments {
+  init(_ sums: ShiftedSums, _ size: PlaneSize, count: Int) {
+    self.init(
+      count: Double(count), mean: sums.mean(size), squaredDeviations: sums.variance(size) * Double(count))
+  }
+}
+
 /// H W, and what sums over planes are multiplied by for means.
 struct PlaneSize {
   let inverse: Double
@@ -69,6 +76,14 @@ struct FloatAffine {
     }
   }
 
+  /// Of a plane of a call, by some statistics.
+  @inline(__always)
+  init?(_ call: NormCall, _ plane: Int, mean: Double, invStd: Double) {
+    self.init(
+      mean: mean, invStd: invStd, scale: call.scale.value(plane, call.planes),
+      bias: call.bias.value(plane, call.planes))
+  }
+
   init() {
     shift = 0
     gain = 0
@@ -76,12 +91,13 @@ struct FloatAffine {
   }
 }
 
-/// xhat = (x - shift) invStd + centre and dx = (dn - mean) gain + xhat slope, in float32.
+/// xhat = (x - shift) invStd + centre and dx = (dn - mean) gain + xhat slope + offset, in float32.
 struct FloatSlope {
   var invStd: Float
   var centre: Float
   var mean: Float = 0
   var slope: Float = 0
+  var offset: Float = 0
 
   init(mean: Double, shift: Float, invStd: Double) {
     self.invStd = Float(invStd)
@@ -95,7 +111,7 @@ struct FloatSlope {
 }
 
 /// Magnitudes far enough from the ends of float32's range for products of two.
-private let ordinary = 1e-15...1e15
+let ordinary = 1e-15...1e15
 
 /// What all calls on kernels have in common.
 struct TunedForm {
@@ -103,9 +119,24 @@ struct TunedForm {
   let planes: Planes
   var form: norm_form
 
+  /// - Parameter streamed: from how many bytes on the output is written past the caches.
+  init?(_ kernels: Kernels?, _ call: NormCall, streamed: Int) {
+    guard !call.scale.isByElement, !call.bias.isByElement else { return nil }
+    self.init(
+      kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+      streamed: call.isInPlace ? .max : streamed)
+  }
+
+  init?(_ kernels: Kernels?, _ call: NormGradientCall, streamed: Int) {
+    guard !call.scale.isByElement, !call.bias.isByElement else { return nil }
+    self.init(
+      kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+      streamed: call.isInPlace ? .max : streamed)
+  }
+
   /// - Parameter streamed: from how many bytes on the output is written past the caches: not where its lines are in
   ///   cache because they are the input's.
-  init?(
+  private init?(
     _ kernels: Kernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace, streamed: Int
   ) {
     guard let kernels, let type = planes.dtype.kernelType, planes.size > 0 else { return nil }
@@ -148,6 +179,13 @@ struct Segments {
   }
 
   var count: Int { (size + length - 1) / length }
+
+  /// How threads share some planes: so many planes at a time, each by so many threads. One of the two is 1.
+  func split(_ planes: Int, of size: Int, threads: Int) -> (planes: Int, shares: Int) {
+    let shares = Parallel.shareCount(items: planes * count, values: planes * size, threads: threads)
+    let isEven = planes % shares == 0 || planes >= 8 * shares
+    return isEven || count == 1 ? (min(shares, planes), 1) : (1, min(shares, count))
+  }
 
   subscript(index: Int) -> Range<Int> { index * length..<min((index + 1) * length, size) }
 
@@ -218,6 +256,9 @@ package enum CacheSizes {
 
   /// How much of a plane is worth fetching while another is written: as much as half of a small second-level cache.
   static let fetchedAhead = 256 << 10
+
+  /// Sets of planes that fit a second-level cache together go through each pass together.
+  static let part = 512 << 10
 
   /// Planes that fit the nearest cache together go through each pass together.
   static let group = 16 << 10

@@ -1,66 +1,81 @@
 import CNormKernels
 
-/// What decides how a plane's gradient is taken, beside its forward form.
-private func floatSlope(_ call: NormGradientCall, _ plane: Int, _ affine: FloatAffine) -> FloatSlope {
-  FloatSlope(mean: call.mean[plane], shift: affine.shift, invStd: call.invStd[plane])
+extension FloatAffine {
+  /// What decides the forward form of a plane; nil for what only the plain way does exactly.
+  fileprivate init?(_ call: NormGradientCall, _ plane: Int) {
+    self.init(
+      mean: call.mean[plane], invStd: call.invStd[plane], scale: call.scale.value(plane, call.planes),
+      bias: call.bias.value(plane, call.planes))
+  }
 }
 
-private func floatAffine(_ call: NormGradientCall, _ plane: Int) -> FloatAffine? {
-  let map = plane % call.planes.maps
-  return FloatAffine(
-    mean: call.mean[plane], invStd: call.invStd[plane], scale: call.scale[map], bias: call.bias[map])
+extension FloatSlope {
+  /// What decides how a plane's gradient is taken, before its sums are known.
+  fileprivate init(_ call: NormGradientCall, _ plane: Int, _ affine: FloatAffine) {
+    self.init(mean: call.mean[plane], shift: affine.shift, invStd: call.invStd[plane])
+  }
+
+  /// Completes a slope with the sums of a plane that shares with no other; false for what only the plain way does
+  /// exactly.
+  fileprivate mutating func finish(_ call: NormGradientCall, _ plane: Int, gain: Float, largest: Float) -> Bool {
+    let size = Double(call.planes.size)
+    let (sum, product) = (call.sums[plane], call.sums[call.planes.count + plane])
+    mean = Float(sum / size)
+    slope = Float(-Double(gain) * (product / size))
+    return sum.isFinite && product.isFinite && Self.isOrdinary(gain: gain, largest: largest)
+  }
+
+  /// Completes a slope with the means of a plane's set, likewise.
+  fileprivate mutating func finish(
+    _ call: NormGradientCall, _ plane: Int, gain: Float, largest: Float, means: SetMeans
+  ) -> Bool {
+    offset = Float(-call.invStd[plane] * means.gradient)
+    slope = Float(-call.invStd[plane] * means.product)
+    return Self.isOrdinary(gain: gain, largest: largest)
+      && [offset, slope].allSatisfy { $0 == 0 || Self.products.contains(abs($0)) }
+  }
+
+  /// Far enough from the ends of float32's range, or nothing at all.
+  private static func isOrdinary(gain: Float, largest: Float) -> Bool {
+    largest == 0
+      || ordinary.contains(Double(largest)) && (gain == 0 || products.contains(abs(gain) * largest))
+  }
+
+  private static let products: ClosedRange<Float> = 1e-30...1e30
 }
 
-/// Completes a slope with a plane's sums and writes these; false for what only the plain way does exactly.
-private func finish(
-  _ call: NormGradientCall, _ plane: Int, _ gain: Float, sum: Double, product: Double, largest: Float,
-  _ slope: inout FloatSlope
-) -> Bool {
-  let size = Double(call.planes.size)
-  call.sums[plane] = sum
-  call.sums[call.planes.count + plane] = product
-  slope.mean = Float(sum / size)
-  slope.slope = Float(-Double(gain) * (product / size))
-  // Far enough from the ends of float32's range, or nothing at all.
-  return sum.isFinite && product.isFinite
-    && (largest == 0
-      || ((1e-15...1e15).contains(largest) && (gain == 0 || (1e-30...1e30).contains(abs(gain) * largest))))
-}
+// MARK: - Planes that each lie together
 
-/// Gradients of planes that each lie together.
 struct TunedPlaneGradients {
   let call: NormGradientCall
   private let tuned: TunedForm
   private let segments: Segments
 
   init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
-    guard
-      let tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
-        streamed: call.isInPlace ? .max : streamed)
-    else { return nil }
+    guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
     segments = .ofPlane(call.planes.size)
   }
 
-  func run(threads: Int) {
-    let planes = call.planes
-    let shares = Parallel.shareCount(items: planes.count * segments.count, values: planes.valueCount, threads: threads)
-    let isEven = planes.count % shares == 0 || planes.count >= 8 * shares
-    if isEven || segments.count == 1 {
-      Parallel.run(items: planes.count, values: planes.valueCount, shares: min(shares, planes.count)) { _, items in
-        for plane in items { gradient(of: plane, shares: 1) }
+  /// Takes each plane's gradient by its own sums.
+  func runAlone(threads: Int) {
+    Part.all(of: call.planes).forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+      guard let affine = FloatAffine(call, plane) else { return plain(plane) { $0.run($1, block: $2) } }
+      var slope = FloatSlope(call, plane, affine)
+      let largest = takeSums(of: plane, affine, slope, shares: shares)
+      guard slope.finish(call, plane, gain: affine.gain, largest: largest) else {
+        return plain(plane) { $0.run($1, block: $2) }
       }
-    } else {
-      for plane in 0..<planes.count { gradient(of: plane, shares: min(shares, segments.count)) }
+      writeGradient(of: plane, affine, slope, shares: shares)
     }
   }
 
-  private func gradient(of plane: Int, shares: Int) {
+  /// Writes a plane's sums.
+  ///
+  /// - Returns: the largest |dn|.
+  private func takeSums(of plane: Int, _ affine: FloatAffine, _ slope: FloatSlope, shares: Int) -> Float {
     let planes = call.planes
-    guard let affine = floatAffine(call, plane) else { return plain(plane) }
-    var slope = floatSlope(call, plane, affine)
     var total = norm_gradient_sums()
     withUnsafeTemporaryAllocation(of: norm_gradient_sums.self, capacity: segments.count) { pieces in
       let pieceBase = pieces.baseAddress!
@@ -82,12 +97,15 @@ struct TunedPlaneGradients {
         total.largest = max(total.largest, pieceBase[index].largest)
       }
     }
-    guard
-      finish(call, plane, affine.gain, sum: total.sum, product: total.product, largest: total.largest, &slope)
-    else { return plain(plane) }
+    call.sums[plane] = total.sum
+    call.sums[planes.count + plane] = total.product
+    return total.largest
+  }
+
+  private func writeGradient(of plane: Int, _ affine: FloatAffine, _ slope: FloatSlope, shares: Int) {
     guard let dx = call.inputGradient else { return }
     with(affine, slope) { affine, slope in
-      Parallel.run(items: segments.count, values: planes.size, shares: shares) { _, items in
+      Parallel.run(items: segments.count, values: call.planes.size, shares: shares) { _, items in
         let range = segments.range(items)
         let start = range.lowerBound
         var form = tuned.form
@@ -103,9 +121,9 @@ struct TunedPlaneGradients {
     base + (plane * call.planes.size + value) * tuned.valueBytes
   }
 
-  private func plain(_ plane: Int) {
+  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
     withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      PlainNormGradient(call).run(call.planes.band(ofPlane: plane), block: block.baseAddress!)
+      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
     }
   }
 
@@ -113,7 +131,7 @@ struct TunedPlaneGradients {
   private func with(
     _ affine: FloatAffine, _ slope: FloatSlope, _ body: (UnsafePointer<norm_affine>, UnsafePointer<norm_slope>) -> Void
   ) {
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: 7) { values in
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 8) { values in
       let base = values.baseAddress!
       values[0] = affine.shift
       values[1] = affine.gain
@@ -122,43 +140,84 @@ struct TunedPlaneGradients {
       values[4] = slope.centre
       values[5] = slope.mean
       values[6] = slope.slope
+      values[7] = slope.offset
       var affines = norm_affine(shift: base, gain: base + 1, offset: base + 2)
-      var slopes = norm_slope(inv_std: base + 3, centre: base + 4, mean: base + 5, slope: base + 6)
+      var slopes = norm_slope(inv_std: base + 3, centre: base + 4, mean: base + 5, slope: base + 6, offset: base + 7)
       body(&affines, &slopes)
     }
   }
 }
 
-/// Gradients of pictures whose maps alternate in memory.
+extension TunedPlaneGradients: NormGradientPasses {
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) {
+    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+      guard let affine = FloatAffine(call, plane) else {
+        largest[plane] = .infinity
+        return plain(plane) { $0.sums(of: $1, block: $2) }
+      }
+      largest[plane] = takeSums(of: plane, affine, FloatSlope(call, plane, affine), shares: shares)
+      // Beyond float32's range in the sums, perhaps not in float64.
+      if !call.sums[plane].isFinite || !call.sums[call.planes.count + plane].isFinite {
+        largest[plane] = .infinity
+        plain(plane) { $0.sums(of: $1, block: $2) }
+      }
+    }
+  }
+
+  func writeGradient(
+    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
+  ) {
+    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+      if let affine = FloatAffine(call, plane) {
+        var slope = FloatSlope(call, plane, affine)
+        if slope.finish(call, plane, gain: affine.gain, largest: largest[plane], means: means[plane]) {
+          return writeGradient(of: plane, affine, slope, shares: shares)
+        }
+      }
+      plain(plane) { $0.gradient(of: $1, block: $2) { means[$0] } }
+    }
+  }
+}
+
+// MARK: - Pictures whose maps alternate in memory
+
 struct TunedPictureGradients {
   let call: NormGradientCall
   private let tuned: TunedForm
   private let segments: Segments
 
   init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
-    guard
-      let tuned = TunedForm(
-        kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
-        streamed: call.isInPlace ? .max : streamed)
-    else { return nil }
+    guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)
   }
 
-  func run(threads: Int) throws {
-    try forEachPicture(call.planes, segments, threads: threads, gradient)
+  /// Takes each plane's gradient by its own sums.
+  func runAlone(threads: Int) throws {
+    try forEachPicture(call.planes, segments, in: 0..<call.planes.images, threads: threads) { image, room, shares in
+      takeSums(image, room, shares: shares)
+      let wide = prepare(image, room) { plane, gain, slope in
+        slope.finish(call, plane, gain: gain, largest: room.largest[plane - image * call.planes.maps])
+      }
+      if call.inputGradient == nil {
+        for plane in wide { plain(plane) { $0.sums(of: $1, block: $2) } }
+      } else {
+        try writeGradient(image, room, wide: wide, shares: shares) { $0.run($1, block: $2, into: $3, residualInto: $4) }
+      }
+    }
   }
 
-  private func gradient(of image: Int, _ room: PictureScratch, shares: Int) throws {
+  /// Writes the sums of a picture's planes; the largest |dn| of each are in the room.
+  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) {
     let planes = call.planes
     let values = planes.size * planes.maps
     let firstPlane = image * planes.maps
     let imageStart = image * values * tuned.valueBytes
     for map in 0..<planes.maps {
-      let affine = floatAffine(call, firstPlane + map)
+      let affine = FloatAffine(call, firstPlane + map)
       room.affine.set(map, affine ?? FloatAffine())
-      room.slope.set(map, floatSlope(call, firstPlane + map, affine ?? FloatAffine()))
+      room.slope.set(map, FloatSlope(call, firstPlane + map, affine ?? FloatAffine()))
       room.largest[map] = 0
     }
     room.affine.wrap(planes.maps)
@@ -195,33 +254,54 @@ struct TunedPictureGradients {
       }
     }
     room.addSegments()
+    for map in 0..<planes.maps {
+      let sums = room.sums(map)
+      call.sums[firstPlane + map] = sums.sum
+      call.sums[planes.count + firstPlane + map] = sums.square
+    }
+  }
 
+  /// Sets the affines and slopes of a picture's maps.
+  ///
+  /// - Parameter finish: completes a plane's slope, and says whether that is exact enough.
+  /// - Returns: the planes that go the plain way.
+  private func prepare(
+    _ image: Int, _ room: PictureScratch, _ finish: (_ plane: Int, _ gain: Float, _ slope: inout FloatSlope) -> Bool
+  ) -> [Int] {
+    let planes = call.planes
     var wide: [Int] = []
     for map in 0..<planes.maps {
-      var slope = FloatSlope(invStd: room.slope.invStd[map], centre: room.slope.centre[map])
-      let sums = room.sums(map)
-      let isOrdinary = finish(
-        call, firstPlane + map, room.affine.gain[map], sum: sums.sum, product: sums.square,
-        largest: room.largest[map], &slope)
-      if !isOrdinary || floatAffine(call, firstPlane + map) == nil { wide.append(firstPlane + map) }
+      let plane = image * planes.maps + map
+      let affine = FloatAffine(call, plane)
+      var slope = FloatSlope(call, plane, affine ?? FloatAffine())
+      if !finish(plane, affine?.gain ?? 0, &slope) || affine == nil { wide.append(plane) }
+      room.affine.set(map, affine ?? FloatAffine())
       room.slope.set(map, slope)
     }
+    room.affine.wrap(planes.maps)
     room.slope.wrap(planes.maps)
+    return wide
+  }
 
-    guard let dx = call.inputGradient else {
-      let aside = try WidePlanes(wide, planes)
-      aside.compute { plane, _, block in PlainNormGradient(call).run(planes.band(ofPlane: plane), block: block) }
-      return
-    }
+  /// Writes dx and dn of a picture.
+  ///
+  /// - Parameter plainly: how they are had of the planes in `wide`.
+  private func writeGradient(
+    _ image: Int, _ room: PictureScratch, wide: [Int], shares: Int,
+    plainly: (PlainNormGradient, Band, UnsafeMutablePointer<Double>, Run, Run?) -> Void
+  ) throws {
+    guard let dx = call.inputGradient else { return }
+    let planes = call.planes
     let aside = try WidePlanes(wide, planes)
     let residualAside = try WidePlanes(call.residualGradient == nil ? [] : wide, planes)
     aside.compute { plane, target, block in
-      PlainNormGradient(call).run(
-        planes.band(ofPlane: plane), block: block, into: target, residualInto: residualAside.run(ofPlane: plane))
+      plainly(
+        PlainNormGradient(call), planes.band(ofPlane: plane), block, target, residualAside.run(ofPlane: plane))
     }
-    Parallel.run(items: segments.count, values: values, shares: shares) { _, items in
+    let segments = segments
+    Parallel.run(items: segments.count, values: planes.size * planes.maps, shares: shares) { _, items in
       let pixels = segments.range(items)
-      let start = imageStart + pixels.lowerBound * planes.maps * tuned.valueBytes
+      let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
       var affine = room.affine.pointers
       var slope = room.slope.pointers
       var form = tuned.form
@@ -231,5 +311,42 @@ struct TunedPictureGradients {
     }
     aside.put(into: dx)
     if let residualGradient = call.residualGradient { residualAside.put(into: residualGradient) }
+  }
+
+  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
+      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
+    }
+  }
+}
+
+extension TunedPictureGradients: NormGradientPasses {
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws {
+    let planes = call.planes
+    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+      takeSums(image, room, shares: shares)
+      for map in 0..<planes.maps {
+        let plane = image * planes.maps + map
+        largest[plane] = room.largest[map]
+        let areFinite = call.sums[plane].isFinite && call.sums[planes.count + plane].isFinite
+        if !areFinite || FloatAffine(call, plane) == nil {
+          largest[plane] = .infinity
+          plain(plane) { $0.sums(of: $1, block: $2) }
+        }
+      }
+    }
+  }
+
+  func writeGradient(
+    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
+  ) throws {
+    try forEachPicture(call.planes, segments, in: part.images, threads: threads) { image, room, shares in
+      let wide = prepare(image, room) { plane, gain, slope in
+        slope.finish(call, plane, gain: gain, largest: largest[plane], means: means[plane])
+      }
+      try writeGradient(image, room, wide: wide, shares: shares) {
+        $0.gradient(of: $1, block: $2, into: $3, residualInto: $4) { means[$0] }
+      }
+    }
   }
 }

@@ -1,6 +1,6 @@
 extension CPUBackend {
-  public func instanceNorm(
-    _ input: Tensor, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
+  public func normalize(
+    _ input: Tensor, over sharing: MomentSharing, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
   ) throws {
     try run(
@@ -8,11 +8,31 @@ extension CPUBackend {
         planes: Planes(input), input: input.storage.address, output: output.storage.address,
         scale: ParameterValues(scale, absent: 1), bias: ParameterValues(bias, absent: 0), epsilon: epsilon,
         activation: epilogue.activation, residual: epilogue.residual?.storage.address, place: epilogue.place,
-        mean: mean.storage.address.assumingMemoryBound(to: Double.self),
-        invStd: invStd.storage.address.assumingMemoryBound(to: Double.self)))
+        sharing: sharing, mean: mean.doubles, invStd: invStd.doubles))
   }
 
-  public func instanceNormSums(
+  public func normalize(
+    _ input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?, epilogue: Epilogue,
+    into output: inout Tensor
+  ) throws {
+    try run(
+      NormCall(
+        planes: Planes(input), input: input.storage.address, output: output.storage.address,
+        scale: ParameterValues(scale, absent: 1), bias: ParameterValues(bias, absent: 0), epsilon: 0,
+        activation: epilogue.activation, residual: epilogue.residual?.storage.address, place: epilogue.place,
+        sharing: nil, mean: mean.doubles, invStd: invStd.doubles))
+  }
+
+  public func statistics(
+    of input: Tensor, over sharing: MomentSharing, epsilon: Double, mean: inout Tensor, invStd: inout Tensor
+  ) throws {
+    try run(
+      NormCall(
+        planes: Planes(input), input: input.storage.address, output: nil, epsilon: epsilon, sharing: sharing,
+        mean: mean.doubles, invStd: invStd.doubles))
+  }
+
+  public func gradientSums(
     _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
     epilogue: Epilogue, sums: inout Tensor
   ) throws {
@@ -21,12 +41,14 @@ extension CPUBackend {
         gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: sums))
   }
 
-  public func instanceNormGradient(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
-    epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor, residualGradient: inout Tensor?
+  public func normalizeGradient(
+    _ gradient: Tensor, input: Tensor, over sharing: MomentSharing?, mean: Tensor, invStd: Tensor, scale: Tensor?,
+    bias: Tensor?, epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor,
+    residualGradient: inout Tensor?
   ) throws {
     var call = gradientCall(
       gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: sums)
+    call.sharing = sharing
     call.inputGradient = inputGradient.storage.address
     call.residualGradient = residualGradient?.storage.address
     try run(call)
@@ -40,9 +62,7 @@ extension CPUBackend {
       planes: Planes(input), gradient: gradient.storage.address, input: input.storage.address,
       scale: ParameterValues(scale, absent: 1), bias: ParameterValues(bias, absent: 0),
       activation: epilogue.activation, residual: epilogue.residual?.storage.address, place: epilogue.place,
-      mean: UnsafePointer(mean.storage.address.assumingMemoryBound(to: Double.self)),
-      invStd: UnsafePointer(invStd.storage.address.assumingMemoryBound(to: Double.self)),
-      sums: sums.storage.address.assumingMemoryBound(to: Double.self), inputGradient: nil)
+      mean: UnsafePointer(mean.doubles), invStd: UnsafePointer(invStd.doubles), sums: sums.doubles, inputGradient: nil)
   }
 
   /// Normalises on raw memory.
@@ -52,12 +72,11 @@ extension CPUBackend {
     // No pictures are no share of the scratch either.
     guard call.planes.count > 0 else { return }
     if call.planes.layout == .nchw || call.planes.maps == 1 {
-      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return tuned.run(threads: threads) }
+      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
     } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }
-    let plain = PlainNorm(call)
-    try forEachBand(of: call.planes, scratch: PlainNorm.scratch()) { plain.run($0, block: $1) }
+    try PlainNorm(call).run(threads: threads)
   }
 
   /// Takes gradients on raw memory.
@@ -66,25 +85,11 @@ extension CPUBackend {
   package func run(_ call: NormGradientCall) throws {
     guard call.planes.count > 0 else { return }
     if call.planes.layout == .nchw || call.planes.maps == 1 {
-      if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return tuned.run(threads: threads) }
+      if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
     } else if let tuned = TunedPictureGradients(call, kernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }
-    let plain = PlainNormGradient(call)
-    try forEachBand(of: call.planes, scratch: PlainNormGradient.scratch()) { plain.run($0, block: $1) }
-  }
-
-  private func forEachBand(
-    of planes: Planes, scratch: Int, _ body: (Band, UnsafeMutablePointer<Double>) -> Void
-  ) throws {
-    let bands = Bands(planes)
-    let shares = Parallel.shareCount(items: bands.count, values: planes.valueCount, threads: threads)
-    let scratch = try Scratch(shares: shares, doublesPerShare: scratch)
-    let address = scratch.address
-    Parallel.run(items: bands.count, values: planes.valueCount, shares: shares) { share, items in
-      let block = address.doubles(share: share)
-      for index in items { body(bands[index], block) }
-    }
+    try PlainNormGradient(call).run(threads: threads)
   }
 
   public func accumulate(
@@ -110,4 +115,23 @@ extension CPUBackend {
       destination.store(start, count, from: block)
     }
   }
+}
+
+extension CPUBackend {
+  public func accumulateByElement(
+    _ alpha: Double, _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
+    epilogue: Epilogue, _ beta: Double, scaleGradient: inout Tensor, biasGradient: inout Tensor
+  ) throws {
+    // The sums are not asked for, and nothing writes to them.
+    let call = gradientCall(
+      gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, sums: mean)
+    let gradients = PlainNormGradient(call)
+    try gradients.accumulateByElement(
+      alpha, beta, scale: Run(flat: scaleGradient), bias: Run(flat: biasGradient), threads: threads)
+  }
+}
+
+extension Tensor {
+  /// Where a float64 tensor's values are.
+  fileprivate var doubles: UnsafeMutablePointer<Double> { storage.address.assumingMemoryBound(to: Double.self) }
 }

@@ -1,0 +1,81 @@
+import Tensors
+
+/// A function of each value, as a layer; without variables, for data of any shape.
+public class PointwiseModule: Module {
+  let function: Pointwise
+
+  init(_ function: Pointwise, name: String?) {
+    self.function = function
+    super.init(name: name)
+  }
+
+  public override var supportedTypes: [DType] { DType.allCases }
+
+  public override func updateData(_ data: Tensor) throws -> Tensor {
+    var result = try Tensor(uninitializedLike: data)
+    try data.storage.backend.apply(function, data, into: &result)
+    return result
+  }
+
+  public override func updateGrad(_ grad: Tensor) throws -> Tensor {
+    guard let inData, let data else { throw ModuleError.backwardBeforeForward(module: label) }
+    let grad = try inData.agreeing(grad, "\(label), backward")
+    var result = try Tensor(uninitializedLike: inData)
+    try inData.storage.backend.applyGradient(function, grad, input: inData, output: data, into: &result)
+    return result
+  }
+
+  /// What a layer before this one can do in its stead; nil for nothing.
+  var activation: Activation? { nil }
+}
+
+/// max(x, 0). The slope at 0 is 0.
+public final class ReLU: PointwiseModule {
+  public init(name: String? = nil) {
+    super.init(.relu, name: name)
+  }
+
+  override var activation: Activation? { .relu }
+}
+
+/// x above 0, `slope` x below and at 0.
+public final class LeakyReLU: PointwiseModule {
+  public let slope: Double
+
+  /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when the slope is not finite.
+  public init(slope: Double = 0.01, name: String? = nil) throws {
+    self.slope = slope
+    super.init(.leakyReLU(slope: slope), name: name)
+    guard slope.isFinite else {
+      throw ModuleError.argument(module: label, name: "slope", expected: "a finite number", got: "\(slope)")
+    }
+  }
+
+  override var activation: Activation? { .leakyReLU(slope: slope) }
+
+  public override var blueprint: Blueprint {
+    var blueprint = super.blueprint
+    blueprint.scheme["slope"] = .double(slope)
+    return blueprint
+  }
+
+  public override var description: String { "\(super.description)(slope: \(slope))" }
+}
+
+/// The hyperbolic tangent.
+public final class Tanh: PointwiseModule {
+  public init(name: String? = nil) {
+    super.init(.tanh, name: name)
+  }
+}
+
+/// The data as it is.
+public final class Identity: Module {
+  public override init(name: String? = nil) {
+    super.init(name: name)
+  }
+
+  public override var supportedTypes: [DType] { DType.allCases }
+  public override func updateData(_ data: Tensor) throws -> Tensor { data }
+  public override func updateGrad(_ grad: Tensor) throws -> Tensor { grad }
+}

@@ -1,0 +1,160 @@
+import Tensors
+
+/// Instance normalisation that gives each map the mean and deviation that it has in another tensor, the style
+/// (N, C, H, W) (Huang and Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization", 2017):
+///
+///     y = deviation(style) (x - mean(x)) / deviation(x) + mean(style)           deviation = sqrt(var + epsilon)
+///
+/// With a ``strength`` below 1, y is that much of the way from x to it.
+///
+///     let adain = try AdaptiveInstanceNorm2D()
+///     let y = try adain(content, style: style)
+///
+/// The style may have another height and width than the content, and one picture for all of the content's or one for each.
+/// There is nothing to train.
+public final class AdaptiveInstanceNorm2D: Normalization {
+  /// From 0, which leaves the content as it is, to 1. Beyond, the style is exaggerated.
+  public let strength: Double
+
+  /// The tensor whose statistics the calls that follow take on.
+  public private(set) var style: Tensor?
+
+  /// The style's, (1, C) or (N, C), float64.
+  private var styleMean: Tensor?
+  private var styleInvStd: Tensor?
+
+  /// - Parameters:
+  ///   - epsilon: added to both variances under the root, 0 or more.
+  ///   - strength: how far the content goes towards the style.
+  ///   - name: what the layer is called in a model.
+  /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
+  public init(epsilon: Double = 1e-5, strength: Double = 1, name: String? = nil) throws {
+    self.strength = strength
+    try super.init(.instance, numOfMaps: nil, epsilon: epsilon, affine: false, name: name)
+  }
+
+  override func checkArguments() throws {
+    if !strength.isFinite { throw argument("strength", expected: "a finite number", got: strength) }
+  }
+
+  override var fixesMaps: Bool { false }
+
+  /// Sets the style of the calls that follow.
+  ///
+  /// - Parameter style: (N, C, H, W) or (C, H, W), of at least one value a map, of the type that the module computes in.
+  /// - Throws: ``ModuleError`` when shape or dtype are others; then nothing has changed.
+  public func setStyle(_ style: Tensor) throws {
+    try checkDataType(style.dtype)
+    try checkDataShape(style.shape)
+    guard style.count > 0 else {
+      throw ModuleError.dataShape(module: label, expected: "a style with values", got: style.shape)
+    }
+    let pictures = try batched(style)
+    let planes: Shape = [pictures.shape[0], pictures.shape[1]]
+    var mean = try Tensor(uninitialized: planes, dtype: .float64, on: style.device)
+    var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: style.device)
+    try style.storage.backend.statistics(
+      of: pictures, over: .instance, epsilon: epsilon, mean: &mean, invStd: &invStd)
+    self.style = style
+    styleMean = mean
+    styleInvStd = invStd
+  }
+
+  /// Gives some data the style of another tensor, which is kept for calls without one.
+  @discardableResult
+  public func callAsFunction(_ data: Tensor, style: Tensor) throws -> Tensor {
+    try setStyle(style)
+    return try self(data)
+  }
+
+  override func affineValues(for data: Tensor, images: Int) throws -> (scale: Tensor?, bias: Tensor?) {
+    guard let style, let styleMean, let styleInvStd else { throw ModuleError.noStyle(module: label) }
+    let maps = data.shape[data.shape.rank - 3]
+    let (rows, styleMaps) = (styleMean.shape[0], styleMean.shape[1])
+    guard rows == 1 || rows == images, styleMaps == maps else {
+      throw ModuleError.dataShape(
+        module: label,
+        expected: "data of \(styleMaps) maps, and as many pictures as the style or a style of one, "
+          + "for a style of shape \(style.shape)", got: data.shape)
+    }
+    guard style.isBeside(data) else {
+      throw DeviceError.mismatch(operation: "\(label), style", expected: data.device, got: style.device)
+    }
+    func repeated(_ values: [Double]) throws -> Tensor {
+      let all = rows == images ? values : Array(repeatElement(values, count: images).joined())
+      return try Tensor(all, shape: [images, maps]).to(data.dtype.parameterDType).to(data.device)
+    }
+    return (
+      try repeated(styleInvStd.array(of: Double.self).map { $0 == 0 ? 0 : 1 / $0 }),
+      try repeated(styleMean.array(of: Double.self))
+    )
+  }
+
+  public override func updateData(_ data: Tensor) throws -> Tensor {
+    var result = try super.updateData(data)
+    if strength != 1 { try result.combine(1 - strength, data, beta: strength) }
+    return result
+  }
+
+  public override func updateGrad(_ grad: Tensor) throws -> Tensor {
+    var result = try super.updateGrad(grad)
+    if strength != 1 { try result.combine(1 - strength, grad, beta: strength) }
+    return result
+  }
+
+  override var canFuse: Bool { strength == 1 }
+  override var keepsSums: Bool { true }
+
+  /// The gradient by the ``style`` of the last call, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
+  /// `grad`.
+  ///
+  /// - Returns: shaped and laid out as the style.
+  /// - Throws: as a backward pass does.
+  public func styleGrad(_ grad: Tensor) throws -> Tensor {
+    let call = try gradientCall(grad)
+    guard let style, let styleMean, let styleInvStd else { throw ModuleError.noStyle(module: label) }
+    // By the style's deviation and mean; these change with a value s of the style's plane by its own xhat / (H W) and
+    // 1 / (H W). So the gradient is a normalisation of the style, by its statistics, with a scale and a bias.
+    let (images, maps) = (styleMean.shape[0], styleMean.shape[1])
+    let sums = try sums(call, grad).array(of: Double.self)
+    let count = sums.count / 2
+    let pictures = try batched(style)
+    let part = strength / Double(style.count / (images * maps))
+    func row(_ first: Int) throws -> Tensor {
+      var values = Array(repeating: 0.0, count: images * maps)
+      for plane in 0..<count { values[plane % values.count] += sums[first + plane] * part }
+      return try Tensor(values, shape: styleMean.shape).to(style.dtype.parameterDType).to(style.device)
+    }
+    var result = try Tensor(uninitializedLike: pictures)
+    try style.storage.backend.normalize(
+      pictures, mean: styleMean, invStd: styleInvStd, scale: try row(count), bias: try row(0), epilogue: .none,
+      into: &result)
+    return try unbatched(result, like: style)
+  }
+
+  public override func calcMode(_ dtype: DType) throws {
+    try super.calcMode(dtype)
+    forgetStyle()
+  }
+
+  public override func to(_ device: Device) throws {
+    try super.to(device)
+    forgetStyle()
+  }
+
+  private func forgetStyle() {
+    style = nil
+    styleMean = nil
+    styleInvStd = nil
+  }
+
+  override var ownArguments: String { "strength: \(strength), " }
+
+  public override var blueprint: Blueprint {
+    var blueprint = super.blueprint
+    blueprint.scheme["affine"] = nil
+    blueprint.scheme["numOfMaps"] = nil
+    blueprint.scheme["strength"] = .double(strength)
+    return blueprint
+  }
+}

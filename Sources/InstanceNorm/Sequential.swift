@@ -1,0 +1,178 @@
+import Tensors
+
+/// Modules one after another, each given what the one before it made.
+///
+///     let block = try Sequential(name: "block", [
+///       InstanceNorm2D(numOfMaps: 64, name: "norm1"),
+///       LeakyReLU(slope: 0.2),
+///     ])
+///     let y = try block(x)
+///     try block.backward(dy)
+///     try block.save(to: "block.safetensors")       // block.norm1.weight, block.norm1.bias
+///
+/// Where a normalisation is followed by ``ReLU`` or ``LeakyReLU``, the two run as one pass over memory, and what is between
+/// them is never made: the normalisation's ``Module/data`` is then the activation's, and the activation itself is not
+/// called. The results are those of the two. ``fusesActivations`` turns it off.
+public final class Sequential: Module {
+  /// In the order in which data goes through them.
+  public private(set) var modules: [Module] = []
+
+  /// Whether normalisations take on the activations that follow them.
+  public var fusesActivations = true
+
+  /// The steps of the last call, and of these the gradients that came to them.
+  private var steps: [Step] = []
+  private var kept: (grads: [Tensor?], origin: Tensor)?
+
+  private struct Step {
+    let module: Module
+    /// What it does beside its own.
+    let fused: Activation?
+  }
+
+  /// - Parameters:
+  ///   - name: what the whole is called in a model and, as a prefix, in files.
+  ///   - modules: in the order in which data goes through them.
+  /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when two have one name or one is there twice.
+  public init(name: String? = nil, _ modules: [Module] = []) throws {
+    super.init(name: name)
+    for module in modules { try append(module) }
+  }
+
+  /// Adds a module at the end. It takes on the type that this one computes in, and its mode.
+  ///
+  /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when a module has its name or is it, and
+  ///   what ``Module/calcMode(_:)`` throws.
+  public func append(_ module: Module) throws {
+    let known = allModules
+    if let twice = module.allModules.first(where: { new in known.contains { $0 === new } }) {
+      throw ModuleError.argument(
+        module: label, name: "modules", expected: "each module once", got: "\(twice.label) twice")
+    }
+    let key = module.name ?? "\(modules.count)"
+    if let other = namedChildren.first(where: { $0.name == key }) {
+      throw ModuleError.argument(
+        module: label, name: "modules", expected: "a name of its own for each",
+        got: "'\(key)' for \(other.module.label) and \(module.label)")
+    }
+    if module.calcType != calcType { try module.calcMode(calcType) }
+    if !train { module.evalMode() }
+    reset()
+    modules.append(module)
+  }
+
+  public override var children: [Module] { modules }
+
+  /// The module of a name; a module without one has its number, `"0"`. nil where there is none.
+  public subscript(name: String) -> Module? {
+    namedChildren.first { $0.name == name }?.module
+  }
+
+  /// The module at a place.
+  ///
+  /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when there is none.
+  public func module(at index: Int) throws -> Module {
+    guard modules.indices.contains(index) else {
+      throw ModuleError.argument(
+        module: label, name: "index", expected: "0 to \(modules.count - 1)", got: "\(index)")
+    }
+    return modules[index]
+  }
+
+  public override var supportedTypes: [DType] { DType.allCases }
+
+  public override func checkDataShape(_ shape: Shape) throws {
+    try modules.first?.checkDataShape(shape)
+  }
+
+  public override func dataShape(from shape: Shape) throws -> Shape {
+    try modules.reduce(shape) { try $1.dataShape(from: $0) }
+  }
+
+  public override func gradShape(from shape: Shape) throws -> Shape {
+    try modules.reversed().reduce(shape) { try $1.gradShape(from: $0) }
+  }
+
+  public override func updateData(_ data: Tensor) throws -> Tensor {
+    kept = nil
+    steps = plan()
+    var result = data
+    for step in steps {
+      if let fused = step.fused, let norm = step.module as? Normalization {
+        result = try norm.call(result, fusing: fused)
+      } else {
+        result = try step.module(result)
+      }
+    }
+    return result
+  }
+
+  private func plan() -> [Step] {
+    var steps: [Step] = []
+    var index = 0
+    while index < modules.count {
+      let module = modules[index]
+      index += 1
+      guard fusesActivations, let norm = module as? Normalization, norm.canFuse, index < modules.count,
+        let activation = (modules[index] as? PointwiseModule)?.activation
+      else {
+        steps.append(Step(module: module, fused: nil))
+        continue
+      }
+      // What an earlier call of its own may have left is not of this one.
+      modules[index].reset()
+      steps.append(Step(module: norm, fused: activation))
+      index += 1
+    }
+    return steps
+  }
+
+  public override func updateGrad(_ grad: Tensor) throws -> Tensor {
+    try propagate(grad, toData: true)
+  }
+
+  public override func accGradParams(_ grad: Tensor, scale: Double, momentum: Double) throws {
+    if kept?.origin.storage !== grad.storage { try propagate(grad, toData: false) }
+    guard let grads = kept?.grads else { return }
+    kept = nil
+    for (step, grad) in zip(steps, grads) where step.module.train {
+      if let grad { try step.module.accGradParams(grad, scale: scale, momentum: momentum) }
+    }
+  }
+
+  /// Takes a gradient through the modules, and keeps what comes to each for the variables' gradients.
+  ///
+  /// - Parameter toData: whether it goes on through the first one.
+  @discardableResult
+  private func propagate(_ grad: Tensor, toData: Bool) throws -> Tensor {
+    kept = nil
+    var grads: [Tensor?] = Array(repeating: nil, count: steps.count)
+    var result = grad
+    for index in steps.indices.reversed() {
+      grads[index] = result
+      if index == 0 && !toData { break }
+      result = try steps[index].module.backward(result, updParamGrads: false)
+    }
+    kept = (grads, grad)
+    return result
+  }
+
+  public override func reset() {
+    super.reset()
+    steps = []
+    kept = nil
+  }
+
+  public override var blueprint: Blueprint {
+    var blueprint = super.blueprint
+    blueprint.modules = modules.map(\.blueprint)
+    return blueprint
+  }
+
+  public override var description: String {
+    let lines = namedChildren.map { name, module in
+      "  \(name): " + "\(module)".split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  ")
+    }
+    return ([super.description + "("] + lines + [")"]).joined(separator: "\n")
+  }
+}
