@@ -22,7 +22,7 @@ let package = Package(
     .executableTarget(
       name: "instnorm",
       dependencies: [
-        "InstanceNorm", "ImageFiles",
+        "InstanceNorm", "ImageFiles", "Drawing",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -31,6 +31,7 @@ let package = Package(
     .target(name: "CNormKernels", exclude: ["Kernels.h", "Vectors.h"]),
     .target(name: "Tensors", dependencies: ["CNormKernels"]),
     .target(name: "ArrayFiles", dependencies: ["Tensors"]),
+    .target(name: "Drawing"),
     .target(name: "CVipsShims", dependencies: ["CVips"]),
     .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),
 
