@@ -59,42 +59,67 @@ public struct SafetensorsFile: Sendable {
 
   public var names: [String] { entries.keys.sorted() }
 
-  /// Reads a tensor.
+  /// Reads a tensor. One of whole numbers of 64 bits becomes float64.
   ///
   /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its
-  ///   values are not floating point numbers of 16, 32 or 64 bits, or the system's error.
+  ///   values are not floating point numbers of 16, 32 or 64 bits, nor whole numbers of 64 bits that float64 holds, or
+  ///   the system's error.
   public func tensor(named name: String) throws -> Tensor {
     guard let entry = entries[name] else {
       throw FileError.missingTensor(path: path, name: name, available: names)
     }
+    if entry.dtype == "I64" { return try wholeNumbers(name, entry) }
     guard let dtype = Self.dtypes[entry.dtype] else {
       throw FileError.unsupported(
-        path: path, reason: "\(quoted(name)) has values of type \(entry.dtype) (only F16, BF16, F32 and F64 are)")
+        path: path,
+        reason: "\(quoted(name)) has values of type \(entry.dtype) (only F16, BF16, F32, F64 and I64 are read)")
     }
     var tensor = try FileReader.tensor(path, entry.shape, dtype)
     try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
     return tensor
   }
 
+  private func wholeNumbers(_ name: String, _ entry: Entry) throws -> Tensor {
+    var tensor = try FileReader.tensor(path, entry.shape, .float64)
+    try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
+    try tensor.withUnsafeMutableBuffer(of: Double.self) { values in
+      for index in values.indices {
+        let number = Int64(littleEndian: Int64(bitPattern: values[index].bitPattern))
+        guard let value = Double(exactly: number) else {
+          throw FileError.unsupported(path: path, reason: "\(quoted(name)) has \(number), which float64 does not hold")
+        }
+        values[index] = value
+      }
+    }
+    return tensor
+  }
+
   /// Writes named tensors, in the order of their widths and names. An existing file is replaced only when all is
   /// written.
   ///
-  /// - Throws: ``FileError/notWritten(path:reason:)``.
-  public static func write(_ tensors: [String: Tensor], metadata: [String: String] = [:], to path: String) throws {
+  /// - Parameter wholeNumbers: the names of float64 tensors that are written as whole numbers of 64 bits (I64).
+  /// - Throws: ``FileError/notWritten(path:reason:)``, also when a value is not such a number.
+  public static func write(
+    _ tensors: [String: Tensor], wholeNumbers: Set<String> = [], metadata: [String: String] = [:], to path: String
+  ) throws {
     if tensors[SafetensorsHeader.metadataKey] != nil {
       throw FileError.notWritten(path: path, reason: "a tensor cannot be named \(SafetensorsHeader.metadataKey)")
     }
     // Wide types first, so that each tensor begins at a multiple of its width.
     let ordered = try tensors.sorted {
       ($1.value.dtype.byteCount, $0.key) < ($0.value.dtype.byteCount, $1.key)
-    }.map { ($0.key, try $0.value.toHost().to(.nchw)) }
+    }.map { name, tensor in
+      let rows = try tensor.toHost().to(.nchw)
+      return (name, wholeNumbers.contains(name) ? try asWholeNumbers(rows, name, path) : rows)
+    }
 
     var header = SafetensorsHeader()
     header.metadata = metadata
     var offset = 0
     for (name, tensor) in ordered {
       header.entries[name] = Entry(
-        dtype: Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "", shape: tensor.shape,
+        dtype: wholeNumbers.contains(name) ? "I64" : Self.dtypes.first { $0.value == tensor.dtype }?.key ?? "",
+        shape: tensor.shape,
         range: offset..<offset + tensor.byteCount)
       offset += tensor.byteCount
     }
@@ -108,6 +133,17 @@ public struct SafetensorsFile: Sendable {
       try (length + text).withUnsafeBytes { try append($0) }
       for (_, tensor) in ordered { try tensor.withUnsafeBytes { try append($0) } }
     }
+  }
+
+  /// Float64 numbers as the bits of whole ones.
+  private static func asWholeNumbers(_ tensor: Tensor, _ name: String, _ path: String) throws -> Tensor {
+    let numbers = try tensor.array(of: Double.self).map { value in
+      guard let number = Int64(exactly: value) else {
+        throw FileError.notWritten(path: path, reason: "\(quoted(name)) has \(value), which is not a whole number")
+      }
+      return Double(bitPattern: UInt64(bitPattern: number.littleEndian))
+    }
+    return try Tensor(numbers, shape: tensor.shape)
   }
 
   /// In bytes; no file that is meant has more, and the format's own reader takes no more.

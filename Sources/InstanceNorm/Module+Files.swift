@@ -12,18 +12,21 @@ extension Module {
   /// - Throws: `FileError.notWritten(path:reason:)`.
   public final func save(to path: String) throws {
     var tensors: [String: Tensor] = [:]
+    var wholeNumbers: Set<String> = []
     try forEachModule { prefix, module in
       if module.isLazy {
         throw FileError.notWritten(path: path, reason: "\(module.label) has no variables before its first call")
       }
       for (name, tensor) in Array(module.attrs) + module.vars.map({ ($0, $1.data) }) {
+        let isWhole = module.wholeAttrs.contains(name)
         let name = Self.join(prefix, module.fileNames[name] ?? name)
+        if isWhole { wholeNumbers.insert(name) }
         guard tensors.updateValue(tensor, forKey: name) == nil else {
           throw FileError.notWritten(path: path, reason: "\(label) has two tensors for the name '\(name)'")
         }
       }
     }
-    try SafetensorsFile.write(tensors, metadata: ["format": "pt"], to: path)
+    try SafetensorsFile.write(tensors, wholeNumbers: wholeNumbers, metadata: ["format": "pt"], to: path)
   }
 
   /// Reads variables and attributes, the children's too, from a .safetensors file, converted to the types they have

@@ -243,6 +243,9 @@ open class Module: CustomStringConvertible {
     attrs = [:]
   }
 
+  /// The attributes that files hold as whole numbers.
+  var wholeAttrs: Set<String> { [] }
+
   /// Whether the layer has yet to see data before it has variables.
   var isLazy: Bool { false }
 

@@ -188,6 +188,8 @@ public class Normalization: Module {
     ]
   }
 
+  override var wholeAttrs: Set<String> { ["numOfBatches"] }
+
   public override var blueprint: Blueprint {
     var blueprint = super.blueprint
     blueprint.scheme["numOfMaps"] = mapsWereGiven ? numOfMaps.map(Blueprint.Argument.int) ?? .null : .null

@@ -8,23 +8,46 @@ import Testing
   private let folder = TemporaryFolder()
 
   /// A file of a header and values, put together by hand.
-  private func file(_ header: String, values: Int = 8, claimedLength: UInt64? = nil) throws -> String {
+  private func file(
+    _ header: String, values: Int = 8, claimedLength: UInt64? = nil, last: UInt8? = nil
+  ) throws -> String {
     let length = claimedLength ?? UInt64(header.utf8.count)
     let path = folder.file("a.safetensors")
     try write(
       (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(header.utf8)
-        + Array(repeating: 0, count: values), to: path)
+        + Array(repeating: last == nil ? 0 : 0xFF, count: values) + (last.map { [$0] } ?? []), to: path)
     return path
   }
 
-  @Test func `PyTorch's file is read, with types that tensors do not have left alone`() throws {
+  @Test func `whole numbers of 64 bits are float64 where that holds them`() throws {
+    let path = folder.file("whole.safetensors")
+    let numbers = try Tensor([0, -1, 3, 0x1p53, -0x1p62], shape: [5])
+    try SafetensorsFile.write(["n": numbers, "x": Tensor([1.5])], wholeNumbers: ["n"], to: path)
+    let file = try SafetensorsFile(contentsOf: path)
+    #expect(file.entries["n"]?.dtype == "I64" && file.entries["x"]?.dtype == "F64")
+    #expect(try file.tensor(named: "n").doubles == numbers.doubles)
+    let odd = try SafetensorsFile(
+      contentsOf: self.file(#"{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#, values: 7, last: 0x7F))
+    #expect(throws: FileError.self) { try odd.tensor(named: "a") }
+    #expect(throws: FileError.notWritten(path: path, reason: "'n' has 0.5, which is not a whole number")) {
+      try SafetensorsFile.write(["n": Tensor([0.5])], wholeNumbers: ["n"], to: path)
+    }
+  }
+
+  @Test func `PyTorch's file is read`() throws {
     let file = try SafetensorsFile(contentsOf: golden("state_dict.safetensors"))
     #expect(file.names.contains("norm1.num_batches_tracked"))
     let entry = try #require(file.entries["conv.weight"])
     #expect(entry.dtype == "F32" && entry.shape == [4, 3, 3, 3] && entry.range.count == 432)
     #expect(try bits(file.tensor(named: "norm1.weight")) == bits(NPY.read(from: golden("state_dict_norm1_weight.npy"))))
-    let error = #expect(throws: FileError.self) { try file.tensor(named: "norm1.num_batches_tracked") }
-    #expect("\(try #require(error))".contains("I64"))
+    #expect(try file.tensor(named: "norm1.num_batches_tracked").doubles == [0])
+  }
+
+  @Test func `types that tensors do not have are left alone`() throws {
+    let file = try SafetensorsFile(
+      contentsOf: file(#"{"a":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}"#))
+    let error = #expect(throws: FileError.self) { try file.tensor(named: "a") }
+    #expect("\(try #require(error))".contains("I32"))
   }
 
   @Test func `what is written is read again, in every type`() throws {

@@ -109,6 +109,184 @@ def layer_cases():
         )
 
 
+FAMILY = {
+    # name: (maker of PyTorch's layer, shape)
+    "batch": (lambda: nn.BatchNorm2d(5), (4, 5, 6, 3)),
+    "batch_average": (lambda: nn.BatchNorm2d(3, momentum=None), (3, 3, 4, 5)),
+    "batch_plain": (lambda: nn.BatchNorm2d(3, affine=False, eps=1e-3, momentum=0.3), (2, 3, 7, 5)),
+    "batch_own": (lambda: nn.BatchNorm2d(4, track_running_stats=False), (3, 4, 4, 4)),
+    "batch_single": (lambda: nn.BatchNorm2d(19), (1, 19, 5, 3)),
+    "instance": (lambda: nn.InstanceNorm2d(3, affine=True, track_running_stats=True), (4, 3, 5, 6)),
+    "instance_average": (
+        # PyTorch takes a momentum of None as 0 here, and never moves. Of 1, a step's own statistics remain; below they
+        # become averages, which is what its documentation says of None.
+        lambda: nn.InstanceNorm2d(4, track_running_stats=True, momentum=1.0),
+        (2, 4, 3, 5),
+    ),
+    "layer": (lambda: nn.GroupNorm(1, 5), (3, 5, 4, 6)),
+    "layer_element": (lambda: nn.LayerNorm([3, 4, 5]), (4, 3, 4, 5)),
+    "layer_plain": (lambda: nn.LayerNorm([18, 4, 5], elementwise_affine=False), (2, 18, 4, 5)),
+    "group": (lambda: nn.GroupNorm(3, 6), (3, 6, 5, 4)),
+    "group_large": (lambda: nn.GroupNorm(2, 6, eps=1e-3), (1, 6, 29, 27)),
+}
+
+
+def family_cases():
+    """Each type through several steps of training, then evaluation."""
+    generator = torch.Generator().manual_seed(30)
+    steps = 4
+    for name, (make, shape) in FAMILY.items():
+        layer = make().double()
+        # Pictures differ in brightness and contrast, so that types do.
+        contrast = torch.rand((steps, shape[0], shape[1], 1, 1), generator=generator) * 3 + 0.2
+        brightness = torch.randn((steps, shape[0], shape[1], 1, 1), generator=generator) * 2
+        x = torch.randn((steps, *shape), generator=generator) * contrast + brightness
+        grad = torch.randn((steps, *shape), generator=generator)
+        tensors = {"x": x, "grad": grad, "steps": torch.tensor([float(steps)])}
+        parameters = dict(layer.named_parameters())
+        for key, parameter in parameters.items():
+            values = torch.randn(parameter.shape, generator=generator)
+            parameter.data = values.double()
+            tensors[key] = values
+        if parameters:
+            optimizer = torch.optim.SGD(parameters.values(), lr=0.1)
+        outputs, gradients = [], []
+        trained = {key: [] for key in parameters}
+        running = {key: [] for key, _ in layer.named_buffers()}
+        for step in range(steps):
+            data = x[step].double().requires_grad_()
+            output = layer(data)
+            layer.zero_grad()
+            output.backward(grad[step].double())
+            outputs.append(output.detach())
+            gradients.append(data.grad)
+            if parameters:
+                optimizer.step()
+            for key, parameter in parameters.items():
+                trained[key].append(parameter.detach().clone())
+            for key, buffer in layer.named_buffers():
+                running[key].append(buffer.double().clone())
+        if name == "instance_average":
+            for key in ("running_mean", "running_var"):
+                own = running[key]
+                running[key] = [torch.stack(own[: step + 1]).mean(0) for step in range(steps)]
+                getattr(layer, key).copy_(running[key][-1])
+        tensors |= {"y": torch.stack(outputs), "x_grad": torch.stack(gradients)}
+        tensors |= {f"{key}_after": torch.stack(values) for key, values in trained.items()}
+        tensors |= {f"{key}_after": torch.stack(values) for key, values in running.items()}
+
+        layer.eval()
+        data = x[0].double().requires_grad_()
+        output = layer(data)
+        output.backward(grad[0].double())
+        tensors |= {"y_evaluated": output.detach(), "x_grad_evaluated": data.grad}
+        save_file(
+            {key: value.contiguous() for key, value in tensors.items()},
+            folder / f"family_{name}.safetensors",
+        )
+        if name == "batch":
+            # As PyTorch writes it, the integer among the running statistics included.
+            save_file(layer.float().state_dict(), folder / "state_dict_batch.safetensors")
+
+
+def standardized(x, epsilon):
+    mean = x.mean((2, 3), keepdim=True)
+    variance = x.var((2, 3), unbiased=False, keepdim=True)
+    return (x - mean) / (variance + epsilon).sqrt(), mean, (variance + epsilon).sqrt()
+
+
+def styled_cases():
+    """Adaptive and conditional instance normalisation by their formulas, and all gradients by autograd."""
+    generator = torch.Generator().manual_seed(40)
+
+    def random(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64) * 1.5 + 0.7
+
+    for name, styles, epsilon, strength in [
+        ("one_style", 1, 1e-5, 1.0),
+        ("a_style_each", 3, 0.2, 1.0),
+        ("halfway", 1, 1e-5, 0.4),
+    ]:
+        content = random(3, 4, 5, 6).requires_grad_()
+        style = random(styles, 4, 3, 7).requires_grad_()
+        grad = random(3, 4, 5, 6)
+        xhat, _, _ = standardized(content, epsilon)
+        _, mean, deviation = standardized(style, epsilon)
+        y = (1 - strength) * content + strength * (deviation * xhat + mean)
+        y.backward(grad)
+        save_file(
+            {
+                "x": content.detach(),
+                "style": style.detach(),
+                "grad": grad,
+                "y": y.detach(),
+                "x_grad": content.grad,
+                "style_grad": style.grad,
+                "settings": torch.tensor([epsilon, strength], dtype=torch.float64),
+            },
+            folder / f"adaptive_{name}.safetensors",
+        )
+
+    for name, rows in [("a_blend_each", 3), ("one_blend", 1)]:
+        x = random(3, 4, 5, 6).requires_grad_()
+        weights = random(rows, 5).requires_grad_()
+        scale = random(5, 4).requires_grad_()
+        bias = random(5, 4).requires_grad_()
+        grad = random(3, 4, 5, 6)
+        xhat, _, _ = standardized(x, 1e-5)
+        y = (weights @ scale)[:, :, None, None] * xhat + (weights @ bias)[:, :, None, None]
+        y.backward(grad)
+        save_file(
+            {
+                "x": x.detach(),
+                "weights": weights.detach(),
+                "weight": scale.detach(),
+                "bias": bias.detach(),
+                "grad": grad,
+                "y": y.detach(),
+                "x_grad": x.grad,
+                "weights_grad": weights.grad,
+                "weight_grad": scale.grad,
+                "bias_grad": bias.grad,
+            },
+            folder / f"conditional_{name}.safetensors",
+        )
+
+
+def activations():
+    generator = torch.Generator().manual_seed(50)
+    x = torch.randn((2, 3, 4, 5), generator=generator, dtype=torch.float64) * 2
+    x[0, 0, 0, 0] = 0
+    grad = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    tensors = {"x": x, "grad": grad}
+    for name, function in [("relu", nn.ReLU()), ("leaky", nn.LeakyReLU(0.2)), ("tanh", nn.Tanh())]:
+        data = x.clone().requires_grad_()
+        y = function(data)
+        y.backward(grad)
+        tensors |= {f"{name}_y": y.detach(), f"{name}_grad": data.grad}
+    save_file(tensors, folder / "activations.safetensors")
+
+
+def network():
+    """A generator's block as PyTorch saves it, and what it gives."""
+    torch.manual_seed(6)
+    block = nn.Sequential(
+        nn.InstanceNorm2d(4, affine=True),
+        nn.ReLU(),
+        nn.Sequential(nn.BatchNorm2d(4), nn.LeakyReLU(0.2), nn.GroupNorm(2, 4)),
+        nn.Tanh(),
+    )
+    for parameter in block.parameters():
+        nn.init.normal_(parameter)
+    for _ in range(3):
+        block(torch.randn(3, 4, 6, 5) * 2 + 1)
+    block.eval()
+    x = torch.randn(2, 4, 6, 5) * 2 + 1
+    save_file(block.state_dict(), folder / "network.safetensors")
+    y = block.double()(x.double())
+    save_file({"x": x, "y": y.detach()}, folder / "network_run.safetensors")
+
+
 def state_dict():
     """A network's file, with a layer that has running statistics and an integer in its state."""
     torch.manual_seed(3)
@@ -223,6 +401,10 @@ def printing():
 
 
 layer_cases()
+family_cases()
+styled_cases()
+activations()
+network()
 state_dict()
 optimizers()
 random_normal()
