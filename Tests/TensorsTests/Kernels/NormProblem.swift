@@ -36,6 +36,10 @@ struct NormForm: CustomStringConvertible {
 struct NormProblem {
   var planes: Planes
   var form = NormForm.plain
+  /// Which planes share their moments; nil for statistics that are given.
+  var sharing: MomentSharing? = .instance
+  /// What the statistics are, where they are given.
+  var given: (mean: [Double], invStd: [Double]) = ([], [])
   var epsilon = 1e-5
   var x: RawMemory
   var dy: RawMemory
@@ -114,13 +118,17 @@ struct NormProblem {
     let y = inPlace == .no ? RawMemory(planes.dtype, planes.valueCount, at: place) : RawMemory(copyOf: x, at: place)
     let mean = RawMemory(.float64, count, at: place)
     let invStd = RawMemory(.float64, count, at: place)
+    if sharing == nil {
+      mean.set(given.mean)
+      invStd.set(given.invStd)
+    }
     try backend.run(
       NormCall(
         planes: planes, input: inPlace == .no ? x.address : y.address, output: y.address,
         scale: ParameterValues(scale.address, isDouble: false, absent: 1),
         bias: ParameterValues(bias.address, isDouble: false, absent: 0), epsilon: epsilon,
         activation: form.activation, residual: form.place == nil ? nil : residual.address,
-        place: form.place ?? .afterActivation, mean: mean.doubles, invStd: invStd.doubles))
+        place: form.place ?? .afterActivation, sharing: sharing, mean: mean.doubles, invStd: invStd.doubles))
 
     let dx: RawMemory
     switch inPlace {
@@ -136,7 +144,7 @@ struct NormProblem {
       scale: ParameterValues(scale.address, isDouble: false, absent: 1),
       bias: ParameterValues(bias.address, isDouble: false, absent: 0), activation: form.activation,
       residual: form.place == nil ? nil : residual.address, place: form.place ?? .afterActivation,
-      mean: UnsafePointer(mean.doubles), invStd: UnsafePointer(invStd.doubles), sums: sums.doubles,
+      sharing: sharing, mean: UnsafePointer(mean.doubles), invStd: UnsafePointer(invStd.doubles), sums: sums.doubles,
       inputGradient: nil)
     // First the sums alone: they must be those that come with dx.
     try backend.run(call)

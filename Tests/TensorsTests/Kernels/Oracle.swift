@@ -1,4 +1,5 @@
 import Tensors
+import TestSupport
 
 /// What a problem's results have to be: plain Swift's normalisation of the values in float64, and activation and
 /// residual once more from their formulas.
@@ -81,21 +82,30 @@ struct Oracle {
     let (y, dx, dn) = (result.y.values, result.dx.values, result.dn.values)
     let (mean, invStd, sums) = (result.mean.values, result.invStd.values, result.sums.values)
     var errors = Errors()
+    // Of scale dn, over the planes that share.
+    var largestOfSet = Array(repeating: 0.0, count: planes.count)
+    for set in planeSets(problem.sharing ?? .instance, images: planes.images, maps: planes.maps) {
+      let largest = set.flatMap { plane in
+        (0..<planes.size).map { index in
+          let at = planes.position(plane, index)
+          return abs(Double(problem.scale[plane % planes.maps])) * max(abs(dn[at]), abs(dy[at]))
+        }
+      }.max()
+      for plane in set { largestOfSet[plane] = largest ?? 0 }
+    }
     for plane in 0..<planes.count {
       let map = plane % planes.maps
-      var (largest, absolute, product) = (0.0, 0.0, 0.0)
+      var (absolute, product) = (0.0, 0.0)
       for index in 0..<planes.size {
         let at = planes.position(plane, index)
         let xhat = (x[at] - self.mean[plane]) * self.invStd[plane]
-        largest = max(largest, abs(dn[at]), abs(dy[at]))
         absolute += abs(self.dn[at])
         product += abs(self.dn[at]) * max(1, abs(xhat))
       }
-      let gain = abs(Double(problem.scale[map])) * self.invStd[plane]
       for index in 0..<planes.size {
         let at = planes.position(plane, index)
         errors.y = max(errors.y, part(y[at], self.y[at], allowed: singleTolerance(at, map)))
-        let allowed = 4e-6 * gain * largest
+        let allowed = 4e-6 * self.invStd[plane] * largestOfSet[plane]
         errors.dx = max(errors.dx, part(dx[at], self.dx[at], allowed: allowed + Double(Float.leastNonzeroMagnitude)))
         errors.dn = max(errors.dn, part(dn[at], self.dn[at], allowed: 1.2e-7 * abs(self.dn[at])))
       }
