@@ -83,6 +83,7 @@ public final class ConditionalInstanceNorm2D: Normalization {
   }
 
   override func parameterShape(maps: Int) -> Shape { [numOfStyles, maps] }
+  override func maps(ofParameter shape: Shape) -> Int? { shape.last }
 
   /// The weights of each picture, (N, S), float64.
   private func weights(images: Int) throws -> Tensor {

@@ -59,8 +59,14 @@ extension Module {
           return try tensor.to(current.dtype).to(current.device)
         }
         if module.isLazy {
-          try module.initialize { file.entries[nameInFile($0)]?.shape }
           initialized.append(module)
+          try module.initialize {
+            let name = nameInFile($0)
+            guard let entry = file.entries[name] else {
+              throw FileError.missingTensor(path: path, name: name, available: file.names)
+            }
+            return entry.shape
+          }
         }
         for (name, variable) in module.vars.sorted(by: { $0.key < $1.key }) {
           let tensor = try read(name, like: variable.data)

@@ -251,8 +251,8 @@ open class Module: CustomStringConvertible {
 
   /// Makes a layer that ``isLazy`` as a file says that it should be.
   ///
-  /// - Parameter shapes: the shape of what the file has for a variable or attribute, nil for nothing.
-  func initialize(fromFile shapes: (_ name: String) -> Shape?) throws {}
+  /// - Parameter shape: of what the file has for a variable or attribute; throws where it has nothing.
+  func initialize(fromFile shape: (_ name: String) throws -> Shape) throws {}
 
   /// Makes the layer lazy again.
   func uninitialize() {}

@@ -138,6 +138,9 @@ public class Normalization: Module {
   /// The shape of scale and bias: (C) where they have a value for each map.
   func parameterShape(maps: Int) -> Shape { [maps] }
 
+  /// The number of maps that such a scale has values for.
+  func maps(ofParameter shape: Shape) -> Int? { shape.first }
+
   /// Refuses arguments of the constructor that only this type has.
   func checkArguments() throws {}
 
@@ -163,13 +166,13 @@ public class Normalization: Module {
 
   final override var isLazy: Bool { numOfMaps == nil && (affine || tracksRunningStats) }
 
-  final override func initialize(fromFile shapes: (String) -> Shape?) throws {
-    // Whether scale or running statistics, the maps come last, or first where each has many values.
-    let found = affine ? shapes("scale") : shapes("runningMean")
-    guard let found,
-      let maps = affine && found.rank > 1 && parameterShape(maps: 1).rank == 2 ? found.last : found.first,
-      maps > 0
-    else { return }
+  final override func initialize(fromFile shape: (String) throws -> Shape) throws {
+    let name = affine ? "scale" : "runningMean"
+    let found = try shape(name)
+    guard let maps = affine ? maps(ofParameter: found) : found.first, maps > 0 else {
+      throw ModuleError.variable(
+        module: label, name: name, expected: "a number for each map", got: "shape \(found)")
+    }
     try checkMaps(maps)
     try makeVariables(maps: maps)
   }

@@ -117,6 +117,40 @@ private final class FarBackend: Backend {
     #expect(try train(on: far) == train(on: .cpu))
   }
 
+  @Test func `the whole family trains wherever its tensors are`() throws {
+    func train(on device: Device) throws -> [[UInt64]] {
+      let styled = try ConditionalInstanceNorm2D(numOfMaps: 4, numOfStyles: 3)
+      try styled.select(weights: Tensor([0.2, 0.3, 0.5], shape: [1, 3]))
+      let adaptive = try AdaptiveInstanceNorm2D(strength: 0.7)
+      let model = try Sequential([
+        BatchNorm2D(), LeakyReLU(slope: 0.2), LayerNorm2D(numOfMaps: 4), Tanh(), GroupNorm2D(groups: 2, numOfMaps: 4),
+        InstanceNorm2D(numOfMaps: 4, trackRunningStats: true), styled, LayerNorm2D(numOfMaps: 4, perElement: (6, 5)),
+        adaptive, ReLU(),
+      ])
+      try model.to(device)
+      let style = try Tensor.randomNormal([1, 4, 3, 3], mean: 2, seed: 3).to(device)
+      try adaptive.setStyle(style)
+      let x = try Tensor.randomNormal([3, 4, 6, 5], seed: 1).to(device)
+      let target = try Tensor.randomNormal([3, 4, 6, 5], seed: 2).to(device)
+      try model(x)
+      let optimizer = try SGD(learnRate: 0.1)
+      try optimizer.setup(on: model)
+      for _ in 0..<3 {
+        try model.backward(meanSquaredError(model(x), target).grad)
+        try optimizer.update()
+      }
+      #expect(model.variables.allSatisfy { $0.variable.data.device == device })
+      let dy = try #require(adaptive.data)
+      let results = try [
+        #require(model.grad), styled.weightsGrad(#require(adaptive.grad)), adaptive.styleGrad(dy),
+        #require((model["0"] as? BatchNorm2D)?.runningVar),
+      ]
+      model.evalMode()
+      return try (results + [model(x)]).map(bits)
+    }
+    #expect(try train(on: far) == train(on: .cpu))
+  }
+
   @Test func `values are read and written through the device`() throws {
     var tensor = try Tensor.randomNormal([2, 3, 4, 5], seed: 1).to(far)
     let host = try tensor.toHost()

@@ -38,7 +38,9 @@ extension CPUBackend {
       source.load(start, count, into: block)
       switch function {
       case .relu: for i in 0..<count { block[i] = block[i] < 0 ? 0 : block[i] }
-      case .leakyReLU(let slope): for i in 0..<count { block[i] = block[i] < 0 ? block[i] * slope : block[i] }
+      case .leakyReLU(let exact):
+        let slope = Self.slope(exact, input.dtype)
+        for i in 0..<count { block[i] = block[i] < 0 ? block[i] * slope : block[i] }
       case .tanh: for i in 0..<count { block[i] = hyperbolicTangent(block[i]) }
       }
       target.store(start, count, from: block)
@@ -59,11 +61,18 @@ extension CPUBackend {
       switch function {
       // Not a product for ReLU, which would keep NaN.
       case .relu: for i in 0..<count { block[i] = value[i] > 0 ? block[i] : 0 }
-      case .leakyReLU(let slope): for i in 0..<count { block[i] = value[i] > 0 ? block[i] : block[i] * slope }
+      case .leakyReLU(let exact):
+        let slope = Self.slope(exact, input.dtype)
+        for i in 0..<count { block[i] = value[i] > 0 ? block[i] : block[i] * slope }
       case .tanh: for i in 0..<count { block[i] *= 1 - value[i] * value[i] }
       }
       target.store(start, count, from: block)
     }
+  }
+
+  /// A slope as the kernels have it, so that a layer and its activation give the same together and apart.
+  private static func slope(_ exact: Double, _ dtype: DType) -> Double {
+    dtype == .float64 ? exact : Double(Float(exact))
   }
 
   public func combine(_ alpha: Double, _ x: Tensor, _ beta: Double, _ target: inout Tensor) throws {

@@ -1,0 +1,353 @@
+import InstanceNorm
+import TestSupport
+import Testing
+
+/// What the types of normalisation have in common, and what each has of its own.
+@Suite struct FamilyTests {
+  private let folder = TemporaryFolder()
+
+  /// A call, its gradient and the variables' gradients, bit by bit.
+  private func run(_ module: Module, _ x: Tensor, _ dy: Tensor) throws -> [[UInt64]] {
+    for (_, variable) in module.variables {
+      variable.data = try .randomNormal(variable.data.shape, mean: 0.5, seed: 3, dtype: variable.data.dtype)
+    }
+    let y = try bits(module(x))
+    let dx = try bits(module.backward(dy))
+    return [y, dx] + (try module.variables.map { try bits($0.variable.grad) })
+  }
+
+  @Test(arguments: Layout.allCases, DType.allCases) func `types that come to the same have the same bits`(
+    layout: Layout, dtype: DType
+  ) throws {
+    func expectSame(_ shape: Shape, _ first: Normalization, _ second: Normalization) throws {
+      let x = try Tensor.randomNormal(shape, mean: 3, deviation: 2, seed: 1, dtype: dtype).to(layout)
+      let dy = try Tensor.randomNormal(shape, seed: 2, dtype: dtype).to(layout)
+      for norm in [first, second] { try norm.calcMode(dtype) }
+      #expect(try run(first, x, dy) == run(second, x, dy), "\(first), \(second)")
+      #expect(try bits(#require(first.saveInvVar)) == bits(#require(second.saveInvVar)))
+    }
+    let shape: Shape = [3, 6, 9, 7]
+    try expectSame(shape, GroupNorm2D(groups: 1, numOfMaps: 6), LayerNorm2D(numOfMaps: 6))
+    try expectSame(shape, GroupNorm2D(groups: 6, numOfMaps: 6), InstanceNorm2D(numOfMaps: 6))
+    try expectSame([1, 6, 9, 7], BatchNorm2D(numOfMaps: 6), InstanceNorm2D(numOfMaps: 6))
+    try expectSame([4, 1, 9, 7], LayerNorm2D(numOfMaps: 1), InstanceNorm2D(numOfMaps: 1))
+  }
+
+  @Test func `scale and bias by element are those by map where a map's are equal`() throws {
+    let shape: Shape = [2, 3, 5, 4]
+    let x = try Tensor.randomNormal(shape, mean: 1, seed: 1, dtype: .float64)
+    let dy = try Tensor.randomNormal(shape, seed: 2, dtype: .float64)
+    let byMap = try LayerNorm2D(numOfMaps: 3, activation: .relu)
+    let byElement = try LayerNorm2D(numOfMaps: 3, perElement: (5, 4), activation: .relu)
+    for norm in [byMap, byElement] { try norm.calcMode(.float64) }
+    byMap.scale?.data = try Tensor([0.5, -2, 3])
+    byMap.bias?.data = try Tensor([0.1, 0.2, 0.3])
+    func repeated(_ values: [Double]) throws -> Tensor {
+      try Tensor(values.flatMap { Array(repeating: $0, count: 20) }, shape: [3, 5, 4])
+    }
+    byElement.scale?.data = try repeated([0.5, -2, 3])
+    byElement.bias?.data = try repeated([0.1, 0.2, 0.3])
+    for layout in Layout.allCases {
+      let (first, second) = (try byMap(x.to(layout)).doubles, try byElement(x.to(layout)).doubles)
+      #expect(zip(first, second).allSatisfy { abs($0 - $1) < 1e-13 })
+      let (dx, other) = (try byMap.backward(dy).doubles, try byElement.backward(dy).doubles)
+      #expect(zip(dx, other).allSatisfy { abs($0 - $1) < 1e-13 })
+      let grads = try #require(byElement.scale).grad.doubles
+      let sums = (0..<3).map { grads[$0 * 20..<($0 + 1) * 20].reduce(0, +) }
+      #expect(zip(sums, try #require(byMap.scale).grad.doubles).allSatisfy { abs($0 - $1) < 1e-12 })
+    }
+    // Old gradients are multiplied by the momentum, new ones by the scale.
+    let before = try #require(byElement.bias).grad.doubles
+    try byElement.backward(dy, scale: 2, momentum: 0.5)
+    let after = try #require(byElement.bias).grad.doubles
+    #expect(zip(after, before).allSatisfy { abs($0 - 2.5 * $1) < 1e-12 })
+    #expect(throws: ModuleError.self) { try byElement(Tensor.zeros([2, 3, 4, 5], dtype: .float64)) }
+  }
+
+  // MARK: Without a batch
+
+  @Test(arguments: [1, 2, 3]) func `data without a batch is a batch of one`(rank: Int) throws {
+    let spatial = [6, 5, 4].prefix(rank)
+    func make() throws -> Normalization {
+      switch rank {
+      case 1: try InstanceNorm1D(numOfMaps: 3, activation: .relu, residualPlace: .beforeActivation)
+      case 2: try InstanceNorm2D(numOfMaps: 3, activation: .relu, residualPlace: .beforeActivation)
+      default: try InstanceNorm3D(numOfMaps: 3, activation: .relu, residualPlace: .beforeActivation)
+      }
+    }
+    let (single, batch) = (Shape([3] + spatial), Shape([1, 3] + spatial))
+    func tensors(_ seed: UInt64) throws -> (Tensor, Tensor) {
+      let tensor = try Tensor.randomNormal(batch, mean: 1, seed: seed)
+      return (try tensor.reshaped(to: single), tensor)
+    }
+    let (x, dy, r) = (try tensors(1), try tensors(2), try tensors(3))
+    for layout in Layout.allCases where layout == .nchw || rank > 1 {
+      let (one, other) = (try make(), try make())
+      let y = try one(x.0.to(layout), residual: r.0)
+      #expect(y.shape == single && y.layout == layout)
+      #expect(try bits(y) == bits(other(x.1, residual: r.1)))
+      let dx = try one.backward(dy.0)
+      #expect(dx.shape == single && dx.layout == layout)
+      #expect(try bits(dx) == bits(other.backward(dy.1)))
+      #expect(try bits(#require(one.residualGrad)) == bits(#require(other.residualGrad)))
+      #expect(try bits(#require(one.scale).grad) == bits(#require(other.scale).grad))
+      #expect(one.saveMean?.shape == [1, 3])
+
+      var inPlace = try x.0.to(layout)
+      try one.normalize(inPlace: &inPlace, residual: r.0)
+      #expect(inPlace.shape == single && inPlace.layout == layout)
+      #expect(try bits(inPlace) == bits(y))
+    }
+  }
+
+  @Test func `in place, data without a batch stays where it is`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    var x = try Tensor.randomNormal([3, 40, 40], seed: 1)
+    let address = x.storage.address
+    try norm.normalize(inPlace: &x)
+    #expect(x.storage.address == address)
+    let copy = x
+    try norm.normalize(inPlace: &x)
+    #expect(x.storage.address != address && copy.storage.address == address)
+  }
+
+  // MARK: The number of maps from the data
+
+  @Test func `the number of maps is inferred from the first data`() throws {
+    let norm = try InstanceNorm2D(name: "n")
+    #expect(norm.numOfMaps == nil && norm.scale == nil && norm.numOfParams == 0)
+    #expect("\(norm)".contains("numOfMaps: inferred"))
+    #expect(throws: OptimizerError.lazy(module: "InstanceNorm2D 'n'")) {
+      try SGD(learnRate: 0.1).setup(on: Sequential([norm]))
+    }
+    #expect(throws: FileError.self) { try norm.save(to: folder.file("lazy.safetensors")) }
+    #expect(folder.contents.isEmpty)
+    #expect(throws: ModuleError.self) { try norm(Tensor.zeros([1, 0, 2, 2])) }
+    #expect(throws: ModuleError.self) { try norm(Tensor.zeros([2, 2])) }
+    #expect(throws: ModuleError.self) { try norm(Tensor.zeros([1, 3, 2, 2], dtype: .float64)) }
+    #expect(norm.numOfMaps == nil)
+
+    try norm.calcMode(.float64)
+    try norm(Tensor.zeros([1, 3, 2, 2], dtype: .float64))
+    #expect(norm.numOfMaps == 3 && norm.scale?.data.shape == [3] && norm.bias?.data.dtype == .float64)
+    let expected = "(N, 3, H, W) or (3, H, W)"
+    #expect(throws: ModuleError.dataShape(module: "InstanceNorm2D 'n'", expected: expected, got: [1, 4, 2, 2])) {
+      try norm(Tensor.zeros([1, 4, 2, 2], dtype: .float64))
+    }
+    // A blueprint says what the constructor was given.
+    #expect(norm.blueprint.scheme["numOfMaps"] == .null)
+    #expect((try norm.blueprint.build() as? InstanceNorm2D)?.numOfMaps == nil)
+
+    let groups = try GroupNorm2D(groups: 2)
+    #expect(throws: ModuleError.self) { try groups(Tensor.zeros([1, 3, 2, 2])) }
+    #expect(groups.numOfMaps == nil)
+    try groups(Tensor.zeros([1, 4, 2, 2]))
+    try AdaptiveInstanceNorm2D()(Tensor.zeros([1, 4, 2, 2]), style: Tensor.zeros([1, 4, 3, 3]))
+  }
+
+  @Test func `the number of maps is inferred from a file, unless that does not fit`() throws {
+    let path = folder.file("a.safetensors")
+    func check(_ make: () throws -> Normalization, _ maps: Int) throws {
+      let trained = try make()
+      try trained(.randomNormal([4, maps, 3, 3], mean: 2, seed: 1))
+      for (_, variable) in trained.variables { variable.data = try .randomNormal(variable.data.shape, seed: 2) }
+      try trained.save(to: path)
+      let loaded = try make()
+      try loaded.load(from: path)
+      #expect(loaded.numOfMaps == maps)
+      for module in [trained, loaded] { module.evalMode() }
+      let x = try Tensor.randomNormal([1, maps, 3, 3], seed: 4)
+      #expect(try bits(trained(x)) == bits(loaded(x)))
+      #expect(loaded.numOfBatches == trained.numOfBatches)
+    }
+    try check({ try InstanceNorm2D() }, 5)
+    try check({ try BatchNorm2D(affine: false) }, 6)
+    try check({ try InstanceNorm2D(trackRunningStats: true) }, 2)
+    try check({ try LayerNorm2D(perElement: (3, 3)) }, 7)
+    try check({ try ConditionalInstanceNorm2D(numOfStyles: 4) }, 3)
+    try check({ try GroupNorm2D(groups: 3) }, 6)
+
+    try SafetensorsFile.write(["weight": .ones([5])], to: path)
+    let norm = try InstanceNorm2D()
+    #expect(throws: FileError.missingTensor(path: path, name: "bias", available: ["weight"])) {
+      try norm.load(from: path)
+    }
+    #expect(norm.numOfMaps == nil && norm.scale == nil)
+    let groups = try GroupNorm2D(groups: 2)
+    #expect(throws: ModuleError.self) { try groups.load(from: path) }
+    try SafetensorsFile.write(["other": .ones([5])], to: path)
+    #expect(throws: FileError.missingTensor(path: path, name: "weight", available: ["other"])) {
+      try norm.load(from: path)
+    }
+  }
+
+  // MARK: Running statistics
+
+  @Test func `running statistics are for evaluation, and only training moves them`() throws {
+    let norm = try BatchNorm2D(numOfMaps: 2)
+    let x = try Tensor.randomNormal([8, 2, 16, 16], mean: 3, deviation: 2, seed: 1)
+    norm.evalMode()
+    let first = try norm(x)
+    #expect(try norm.numOfBatches == 0 && abs(first[0, 0, 0, 0] - x[0, 0, 0, 0]) < 1e-4)
+    norm.trainMode()
+    for _ in 0..<200 { try norm(x) }
+    let mean = try #require(norm.runningMean)
+    #expect(abs(try mean[0] - 3) < 0.2)
+    norm.evalMode()
+    let y = try norm(x)
+    let summaries = try y.planeSummaries().map(\.moments.mean)
+    #expect(abs(summaries.reduce(0, +) / 16) < 1e-3)
+    #expect(norm.numOfBatches == 200)
+    #expect(try bits(#require(norm.runningMean)) == bits(mean))
+    // A picture's result no longer hangs on its batch.
+    let alone = try norm(Tensor(x.array(of: Float.self).prefix(512).map { $0 }, shape: [1, 2, 16, 16]))
+    #expect(try bits(alone) == Array(bits(y).prefix(512)))
+
+    // By its own statistics, evaluation is training.
+    let own = try BatchNorm2D(numOfMaps: 2, trackRunningStats: false)
+    let trained = try bits(own(x))
+    own.evalMode()
+    #expect(try bits(own(x)) == trained && own.runningMean == nil)
+  }
+
+  @Test func `what cannot be tracked is not`() throws {
+    let norm = try BatchNorm2D(numOfMaps: 3)
+    let before = try #require(norm.runningVar)
+    // A single value has no variance.
+    let expected = "more than one value for each mean, as a single one has no variance to track"
+    #expect(throws: ModuleError.dataShape(module: "BatchNorm2D", expected: expected, got: [1, 3, 1, 1])) {
+      try norm(Tensor.ones([1, 3, 1, 1]))
+    }
+    try norm(Tensor.ones([2, 3, 1, 1]))
+    try norm(Tensor.zeros([0, 3, 4, 4]))
+    #expect(norm.numOfBatches == 1)
+    norm.evalMode()
+    try norm(Tensor.ones([1, 3, 1, 1]))
+    norm.trainMode()
+    let instance = try InstanceNorm2D(numOfMaps: 3, trackRunningStats: true)
+    #expect(throws: ModuleError.self) { try instance(Tensor.ones([4, 3, 1, 1])) }
+    try InstanceNorm2D(numOfMaps: 3)(Tensor.ones([4, 3, 1, 1]))
+
+    // NaN in one map leaves that map's as they are, and the others' move.
+    var x = try Tensor.randomNormal([2, 3, 4, 4], mean: 9, seed: 1)
+    try x.set(.nan, at: 1, 1, 2, 2)
+    let mean = try #require(norm.runningMean).doubles
+    try norm(x)
+    let after = try #require(norm.runningMean).doubles
+    #expect(after[1] == mean[1] && after[0] > mean[0] && after[2] > mean[2])
+    #expect(try #require(norm.runningVar).doubles.allSatisfy(\.isFinite))
+    #expect(try before.doubles == [1, 1, 1])
+  }
+
+  @Test func `the running variance is unbiased, also where it is far below epsilon`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 1, trackRunningStats: true, momentum: 1)
+    let values = [1e-6, 3e-6, 5e-6, 2e-6].map(Float.init)
+    try norm(Tensor(values, shape: [1, 1, 2, 2]))
+    let doubles = values.map(Double.init)
+    let mean = doubles.reduce(0, +) / 4
+    let unbiased = doubles.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / 3
+    #expect(abs(try #require(norm.runningVar)[0] / unbiased - 1) < 1e-3)
+    #expect(try norm.runningVar?.dtype == .float64 && abs(#require(norm.runningMean)[0] - mean) < 1e-13)
+  }
+
+  // MARK: Styles
+
+  @Test func `styles are chosen, blended and refused`() throws {
+    let norm = try ConditionalInstanceNorm2D(numOfMaps: 2, numOfStyles: 3, activation: .relu, name: "c")
+    norm.scale?.data = try Tensor([1, 1, 2, 2, 0, 0] as [Float], shape: [3, 2])
+    norm.bias?.data = try Tensor([0, 0, 1, 1, 5, 6] as [Float], shape: [3, 2])
+    let x = try Tensor.randomNormal([2, 2, 3, 3], seed: 1)
+    let plain = try InstanceNorm2D(numOfMaps: 2, activation: .relu)
+    #expect(try bits(norm(x)) == bits(plain(x)))
+    #expect(try norm(x, style: 2).doubles[0..<9].allSatisfy { $0 == 5 })
+    // The style stays until another is chosen, and so does one of each picture.
+    #expect(try norm(x).doubles[9..<18].allSatisfy { $0 == 6 })
+    let each = try norm(x, weights: Tensor([0, 0, 1, 1, 0, 0], shape: [2, 3]))
+    #expect(try each.doubles[0] == 5)
+    #expect(try Array(bits(each).suffix(18)) == Array(bits(plain(x)).suffix(18)))
+
+    #expect(throws: ModuleError.argument(module: label(norm), name: "style", expected: "0 to 2", got: "3")) {
+      try norm.select(style: 3)
+    }
+    #expect(throws: ModuleError.self) { try norm.select(weights: Tensor.zeros([3])) }
+    #expect(throws: ModuleError.self) { try norm.select(weights: Tensor.zeros([1, 2])) }
+    #expect(throws: ModuleError.self) { try norm(Tensor.zeros([3, 2, 3, 3])) }
+    #expect(throws: ModuleError.self) { try ConditionalInstanceNorm2D(numOfMaps: 2, numOfStyles: 0) }
+    #expect(throws: ModuleError.self) { try ConditionalInstanceNorm2D(numOfStyles: -1) }
+  }
+
+  private func label(_ module: Module) -> String { module.label }
+
+  @Test func `an adaptive layer gives the content the style's means and deviations`() throws {
+    let adain = try AdaptiveInstanceNorm2D(epsilon: 0)
+    let content = try Tensor.randomNormal([2, 3, 32, 32], mean: -4, deviation: 0.5, seed: 1)
+    let style = try Tensor.randomNormal([1, 3, 16, 8], mean: 7, deviation: 3, seed: 2)
+    #expect(throws: ModuleError.noStyle(module: "AdaptiveInstanceNorm2D")) { try adain(content) }
+    let y = try adain(content, style: style)
+    let wanted = try style.planeSummaries()
+    for (index, plane) in try y.planeSummaries().enumerated() {
+      #expect(abs(plane.moments.mean - wanted[index % 3].moments.mean) < 1e-5)
+      #expect(abs(plane.moments.variance / wanted[index % 3].moments.variance - 1) < 1e-5)
+    }
+    // Style and content in other layouts, a style without a batch, the style of a call before.
+    #expect(try bits(adain(content, style: style.reshaped(to: [3, 16, 8]))) == bits(y))
+    #expect(try bits(adain(content)) == bits(y))
+    let other = try adain(content.to(.nhwc), style: style.to(.nhwc))
+    #expect(other.layout == .nhwc)
+    #expect(zip(try other.doubles, try y.doubles).allSatisfy { abs($0 - $1) < 1e-5 })
+
+    let half = try AdaptiveInstanceNorm2D(epsilon: 0, strength: 0.5)
+    let between = try half(content, style: style).doubles
+    let expected = zip(try content.doubles, try y.doubles).map { ($0 + $1) / 2 }
+    #expect(zip(between, expected).allSatisfy { abs($0 - $1) < 1e-5 })
+    #expect(try bits(AdaptiveInstanceNorm2D(strength: 0)(content, style: style)) == bits(content))
+
+    #expect(throws: ModuleError.self) { try adain(content, style: Tensor.ones([1, 4, 2, 2])) }
+    #expect(throws: ModuleError.self) { try adain(content, style: Tensor.ones([3, 3, 2, 2])) }
+    #expect(throws: ModuleError.self) { try adain.setStyle(Tensor.zeros([1, 3, 0, 2])) }
+    #expect(throws: ModuleError.self) { try adain.setStyle(Tensor.zeros([1, 3, 2, 2], dtype: .float16)) }
+    #expect(throws: ModuleError.self) { try AdaptiveInstanceNorm2D(strength: .nan) }
+    try adain.calcMode(.float16)
+    #expect(adain.style == nil)
+  }
+
+  // MARK: Arguments
+
+  @Test func `what no layer can be made of is refused`() throws {
+    #expect(throws: ModuleError.argument(module: "GroupNorm2D", name: "groups", expected: "1 or more", got: "0")) {
+      try GroupNorm2D(groups: 0, numOfMaps: 4)
+    }
+    #expect(throws: ModuleError.self) { try GroupNorm2D(groups: -2) }
+    let expected = "a multiple of the 3 groups"
+    #expect(throws: ModuleError.argument(module: "GroupNorm2D", name: "numOfMaps", expected: expected, got: "4")) {
+      try GroupNorm2D(groups: 3, numOfMaps: 4)
+    }
+    #expect(throws: ModuleError.self) { try LayerNorm2D(numOfMaps: 2, perElement: (0, 3)) }
+    #expect(throws: ModuleError.self) { try LayerNorm2D(perElement: (3, -1)) }
+    for momentum in [-0.1, 1.1, .nan] {
+      #expect(throws: ModuleError.self) { try BatchNorm2D(numOfMaps: 2, momentum: momentum) }
+    }
+    #expect(throws: ModuleError.self) { try LeakyReLU(slope: .infinity) }
+  }
+
+  @Test func `a blueprint builds the same layer`() throws {
+    let modules: [Module] = [
+      try BatchNorm2D(numOfMaps: 4, epsilon: 1e-3, momentum: nil, activation: .relu, name: "b"),
+      try BatchNorm2D(numOfMaps: 4, affine: false, trackRunningStats: false),
+      try InstanceNorm2D(numOfMaps: 4, trackRunningStats: true, momentum: 0.2),
+      try LayerNorm2D(numOfMaps: 4), try LayerNorm2D(numOfMaps: 4, perElement: (3, 5)),
+      try GroupNorm2D(groups: 2, numOfMaps: 4, residualPlace: .beforeActivation),
+      try ConditionalInstanceNorm2D(numOfMaps: 4, numOfStyles: 3), try AdaptiveInstanceNorm2D(strength: 0.3, name: "a"),
+      ReLU(name: "r"), try LeakyReLU(slope: 0.3), Tanh(), Identity(),
+    ]
+    let whole = try Sequential(name: "whole", modules)
+    for module in modules + [whole] {
+      let built = try Blueprint(json: module.blueprint.json()).build()
+      #expect("\(built)" == "\(module)" && built.blueprint == module.blueprint && built.name == module.name)
+    }
+    #expect(try Sequential([ReLU()]).blueprint.json().contains(#""modules":[{"classname":"ReLU""#))
+    #expect(throws: ModuleError.self) {
+      try Blueprint(json: #"{"classname":"Sequential","scheme":{},"modules":[{"classname":"No","scheme":{}}]}"#).build()
+    }
+  }
+}
