@@ -3,7 +3,7 @@ import InstanceNorm
 
 struct Apply: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Normalise each map of each picture by its own mean and deviation.",
+    abstract: "Normalise each map of each picture by its own mean and deviation, or by shared ones.",
     discussion: """
       y = scale (x - mean) / sqrt(variance + epsilon) + bias. A result that is written as a picture is clipped to \
       0...1; without weights, scale or bias it is first shown as 0.5 + 0.25 y.
@@ -14,6 +14,9 @@ struct Apply: ParsableCommand {
 
   @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
   var output: String
+
+  @Option(help: ArgumentHelp(NormKind.help, valueName: "type"))
+  var norm = NormKind.instance
 
   @Option(parsing: .unconditional, help: "Added to the variance under the root; 0 or more.")
   var epsilon = 1e-5
@@ -103,7 +106,7 @@ struct Apply: ParsableCommand {
   private func layer(for source: inout Source) throws -> Normalization {
     let saved = try weights.map(layerSaved)
     if let saved { try source.expandGrey(to: saved.maps) }
-    return try source.layer(epsilon: epsilon, affine: !noAffine, name: saved?.name)
+    return try source.layer(norm, epsilon: epsilon, affine: !noAffine, name: saved?.name)
   }
 
   /// The name, if it has one, and the number of maps of the one layer in a file of weights.

@@ -27,27 +27,35 @@ struct Bench: ParsableCommand {
   @Option(help: "The type of the values: float32, float16, bfloat16 or float64.")
   var dtype = DType.float32
 
+  @Option(help: ArgumentHelp(NormKind.help, valueName: "type"))
+  var norm = NormKind.instance
+
   private static let usualShapes: [Shape] = [
     [5, 3, 4, 4], [1, 64, 32, 32], [1, 128, 64, 64], [1, 32, 256, 256], [8, 64, 128, 128], [1, 32, 1024, 1024],
   ]
 
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
+    if case .group(let groups) = norm, let shape = measured.first(where: { $0[1] % groups != 0 }) {
+      throw ValidationError("--norm: \(shape[1]) maps, as in \(shape), are not \(groups) groups of equally many")
+    }
   }
+
+  private var measured: [Shape] { shapes.isEmpty ? Self.usualShapes : shapes.map(\.shape) }
 
   func run() throws {
     let backend = try threads.map { try CPUBackend(threads: $0) } ?? CPUBackend.shared
     let header = Header(
       device: backend.summary, instructionSet: backend.instructionSet, threads: backend.threads,
-      dtype: dtype.rawValue)
+      norm: "\(norm)", dtype: dtype.rawValue)
     var report = Report(machine: header, rows: [])
-    for shape in shapes.isEmpty ? Self.usualShapes : shapes.map(\.shape) {
+    for shape in measured {
       for layout in Layout.allCases {
-        let row = try Row(shape, layout, dtype, on: backend)
+        let row = try Row(shape, layout, dtype, norm, on: backend)
         report.rows.append(row)
         if !json {
           if report.rows.count == 1 {
-            try say("\(header.device), \(header.dtype)")
+            try say("\(header.device), \(header.norm) normalisation, \(header.dtype)")
             try say("a share, behind each time, is that of the copy's speed")
             try say(Row.titles)
           }
@@ -73,6 +81,7 @@ struct Bench: ParsableCommand {
     let device: String
     let instructionSet: String
     let threads: Int
+    let norm: String
     let dtype: String
   }
 
@@ -92,7 +101,7 @@ struct Bench: ParsableCommand {
       let share: Double
     }
 
-    init(_ shape: Shape, _ layout: Layout, _ dtype: DType, on backend: CPUBackend) throws {
+    init(_ shape: Shape, _ layout: Layout, _ dtype: DType, _ norm: NormKind, on backend: CPUBackend) throws {
       let device = Device(backend)
       func random(_ seed: UInt64) throws -> Tensor {
         try Tensor.randomNormal(shape, mean: 1, seed: seed).to(dtype).to(layout).to(device)
@@ -100,9 +109,9 @@ struct Bench: ParsableCommand {
       let (x, residual, dy) = (try random(1), try random(2), try random(3))
       var overwritten = try random(4)
       let copied = try Tensor(uninitializedLike: x)
-      let plain = try InstanceNorm2D(numOfMaps: shape[1])
-      let fused = try InstanceNorm2D(numOfMaps: shape[1], activation: .relu)
-      let inPlace = try InstanceNorm2D(numOfMaps: shape[1])
+      let plain = try norm.layer(maps: shape[1])
+      let fused = try norm.layer(maps: shape[1], activation: .relu)
+      let inPlace = try norm.layer(maps: shape[1])
       for layer in [plain, fused, inPlace] { try layer.calcMode(dtype) }
 
       let medians = try medianTimes([

@@ -40,10 +40,21 @@ struct Source {
   var maps: Int { tensor.shape[1] }
 
   /// A layer for these planes, with scale 1 and bias 0.
-  func layer(epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil) throws -> Normalization {
-    tensor.shape.rank == 5
-      ? try InstanceNorm3D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
-      : try InstanceNorm2D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
+  ///
+  /// - Throws: `ValidationError` when its type has none.
+  func layer(
+    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil
+  ) throws -> Normalization {
+    if case .group(let groups) = kind, maps % groups != 0 {
+      throw ValidationError("--norm: \(path) has \(maps) maps, which are not \(groups) groups of equally many")
+    }
+    guard tensor.shape.rank == 5 else {
+      return try kind.layer(maps: maps, epsilon: epsilon, affine: affine, name: name)
+    }
+    guard case .instance = kind else {
+      throw ValidationError("--norm: volumes, as in \(path), have instance alone; got \(kind)")
+    }
+    return try InstanceNorm3D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
   }
 
   /// Makes a grey picture three equal maps where it is to be used with something of three.

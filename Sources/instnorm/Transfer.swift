@@ -6,7 +6,8 @@ struct Transfer: ParsableCommand {
     abstract: "Give a picture the colours of another.",
     discussion: """
       Normalises each channel of the content and gives it the mean and deviation of that channel of the style: \
-      adaptive instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et al. 2001.
+      adaptive instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et al. 2001. \
+      With a strength below 1, the result is that much of the way from the content to it.
       """)
 
   @Argument(help: "The picture (or .npy array) whose shapes to keep.")
@@ -17,6 +18,16 @@ struct Transfer: ParsableCommand {
 
   @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
   var output: String
+
+  @Option(
+    parsing: .unconditional, help: "How far to go: 0 is the content, 1 the style's colours, more exaggerates them.")
+  var strength = 1.0
+
+  func validate() throws {
+    guard strength >= 0, strength.isFinite else {
+      throw ValidationError("--strength: expected a finite number, 0 or more; got \(strength)")
+    }
+  }
 
   func run() throws {
     try checkOutput(output)
@@ -39,15 +50,11 @@ struct Transfer: ParsableCommand {
 
     guard style.tensor.count > 0 else { throw FileError.unsupported(path: style.path, reason: "it holds no values") }
 
-    let moments = try style.tensor.planeSummaries().map(\.moments)
-    let dtype = content.tensor.dtype
     // No epsilon: the result's deviation is the style's also where the content hardly has one. A channel without any
     // becomes the style's mean.
-    let norm = try InstanceNorm2D(numOfMaps: content.maps, epsilon: 0)
-    try norm.calcMode(dtype)
-    norm.scale?.data = try Tensor(moments.map { $0.variance.squareRoot() }).to(dtype.parameterDType)
-    norm.bias?.data = try Tensor(moments.map(\.mean)).to(dtype.parameterDType)
-    norm.evalMode()
-    try content.write(try norm(content.tensor), to: output)
+    let norm = try AdaptiveInstanceNorm2D(epsilon: 0, strength: strength)
+    try norm.calcMode(content.tensor.dtype)
+    let result = try norm(content.tensor, style: style.tensor.to(content.tensor.dtype))
+    try content.write(result, to: output)
   }
 }
