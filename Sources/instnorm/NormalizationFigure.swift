@@ -7,7 +7,8 @@ struct NormalizationFigure {
   private let comparison: Comparison
   private let theme: Theme
   private let scatter: PlaneScatter
-  /// Whole tensor's mean and deviation, in which the planes before are measured: so they fit the axes of those after.
+  /// The whole tensor's mean and deviation, in which the planes before are measured, to fit the axes of those after; a
+  /// deviation of 1 where it has none.
   private let unit: (mean: Double, deviation: Double)
 
   private static let width = 880.0
@@ -56,7 +57,8 @@ struct NormalizationFigure {
     let (left, y) = (Self.margin + 4, 585.0)
     svg.line(SVG.Point(left, y - 23), SVG.Point(Self.width - left, y - 23), stroke: theme.grid)
     PlaneScatter.drawBefore(at: SVG.Point(left + 4, y - 4), in: &svg)
-    let unit = "mean \(threeDigits(unit.mean)), deviation \(threeDigits(unit.deviation))"
+    let whole = comparison.whole
+    let unit = "mean \(threeDigits(whole.mean)), deviation \(threeDigits(whole.variance.squareRoot()))"
     svg.text(
       "a plane before, in units of the whole tensor (\(unit))", at: SVG.Point(left + 14, y), size: 12,
       fill: theme.muted)
