@@ -35,6 +35,13 @@ shim_image *shim_image_open(const char *path) {
   return (shim_image *)image;
 }
 
+bool shim_can_draw_svg(void) { return vips_type_find("VipsOperation", "svgload_buffer") != 0; }
+
+shim_image *shim_image_draw_svg(const void *bytes, size_t byte_count, double scale) {
+  VipsImage *result = NULL;
+  return made(vips_svgload_buffer((void *)bytes, byte_count, &result, "scale", scale, NULL), result);
+}
+
 int shim_image_width(const shim_image *image) { return vips_image_get_width(vips(image)); }
 int shim_image_height(const shim_image *image) { return vips_image_get_height(vips(image)); }
 int shim_image_bands(const shim_image *image) { return vips_image_get_bands(vips(image)); }

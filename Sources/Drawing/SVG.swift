@@ -53,8 +53,25 @@ package struct SVG {
         + (dashes.map { [("stroke-dasharray", $0)] } ?? []))
   }
 
-  package mutating func circle(_ centre: Point, radius: Double, fill: String) {
-    add("circle", [("cx", centre.x), ("cy", centre.y), ("r", radius)], [("fill", fill)])
+  /// Lines that belong together, as one shape.
+  package mutating func lines(_ lines: [(from: Point, to: Point)], stroke: String, width: Double = 1) {
+    let path = lines.map { "M\(list([$0.from]))L\(list([$0.to]))" }.joined()
+    add("path", [("stroke-width", width)], [("d", path), ("stroke", stroke)])
+  }
+
+  package mutating func circle(
+    _ centre: Point, radius: Double, fill: String, stroke: String? = nil, width: Double = 1
+  ) {
+    add(
+      "circle", [("cx", centre.x), ("cy", centre.y), ("r", radius)],
+      [("fill", fill)] + (stroke.map { [("stroke", $0), ("stroke-width", number(width))] } ?? []))
+  }
+
+  /// What a closure draws as one group, with `data-` attributes that say what it stands for.
+  package mutating func group(_ data: [(name: String, value: String)], _ draw: (inout SVG) -> Void) {
+    shapes.append("<g\(data.map { " data-\($0.name)=\"\(escaped($0.value))\"" }.joined())>")
+    draw(&self)
+    shapes.append("</g>")
   }
 
   package mutating func text(
@@ -120,6 +137,19 @@ package struct Theme: Sendable {
   package let grid: String
   /// Colours that are told apart also by those who see red and green as one (Okabe and Ito), for eight things.
   package let series: [String]
+
+  /// A colour on the way to another: `share` 0 is the first, 1 the second. Both as `#rrggbb`.
+  package static func mix(_ first: String, _ second: String, _ share: Double) -> String {
+    func channels(_ colour: String) -> [Double] {
+      let bits = Int(colour.dropFirst(), radix: 16) ?? 0
+      return [bits >> 16, bits >> 8, bits].map { Double($0 & 255) }
+    }
+    let bits = zip(channels(first), channels(second)).reduce(0) { bits, pair in
+      bits << 8 | Int((pair.0 + (pair.1 - pair.0) * share).rounded())
+    }
+    let digits = String(bits, radix: 16)
+    return "#" + String(repeating: "0", count: 6 - digits.count) + digits
+  }
 
   package static let light = Theme(
     background: "#ffffff", ink: "#1f2328", muted: "#59636e", grid: "#d8dee4",

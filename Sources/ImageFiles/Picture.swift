@@ -46,6 +46,17 @@ public struct Picture: Sendable {
     }
   }
 
+  /// Draws an SVG document, `scale` pixels for each of its own.
+  ///
+  /// - Throws: `DrawingError`, when libvips has no SVG or the document is none.
+  package init(svg document: String, scale: Double) throws {
+    do {
+      self = try Array(document.utf8).withUnsafeBytes { try Picture(decoding: .draw(svg: $0, scale: scale)) }
+    } catch let error as VipsError {
+      throw DrawingError(description: error.message)
+    }
+  }
+
   private init(decoding file: VipsImage) throws {
     var image = try file.applying(shim_image_upright)
     // Everything but 8 bits goes through 16, so that nothing is lost on the way.
@@ -169,4 +180,9 @@ public struct Picture: Sendable {
     }
     return wide ? try image(pixels(UInt16.self)) : try image(pixels(UInt8.self))
   }
+}
+
+/// Why a drawing could not become a picture.
+package struct DrawingError: Error, CustomStringConvertible {
+  package let description: String
 }

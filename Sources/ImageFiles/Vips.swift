@@ -22,6 +22,13 @@ final class VipsImage {
     return try VipsImage(shim_image_open(path))
   }
 
+  /// A drawing in SVG as pixels. Its text has to stay until the image is released.
+  static func draw(svg: UnsafeRawBufferPointer, scale: Double) throws -> VipsImage {
+    guard isStarted else { throw VipsError(message: lastError()) }
+    guard shim_can_draw_svg() else { throw VipsError(message: "the libvips here was built without SVG") }
+    return try VipsImage(shim_image_draw_svg(svg.baseAddress, svg.count, scale))
+  }
+
   /// An image of bytes that lie row by row, bands together.
   static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, wide: Bool) throws
     -> VipsImage

@@ -13,7 +13,7 @@ struct Instnorm: ParsableCommand {
       format that libvips reads or writes: (1, 3, H, W) in colour, (1, 1, H, W) in grey, values 0 to 1.
       """,
     version: "0.1.0",
-    subcommands: [Apply.self, Transfer.self, Fit.self, Stats.self, Bench.self, Devices.self])
+    subcommands: [Apply.self, Transfer.self, Fit.self, Stats.self, Figure.self, Bench.self, Devices.self])
 
   /// Errors are one line on standard error; the exit status is 64 for usage and 1 for everything else.
   static func main() {

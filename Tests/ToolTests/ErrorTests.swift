@@ -16,6 +16,8 @@ import Testing
     try NPY.write(.zeros([2, 0, 4, 4]), to: folder.file("mapless.npy"))
     let header = Array("{'red\u{202E}': 1}\n".utf8)
     try write([0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.count), 0] + header, to: folder.file("escape.npy"))
+    try NPY.write(.zeros([1, 2, 3, 4, 5]), to: folder.file("volumes.npy"))
+    try NPY.write(Tensor([1e300, -1e300], shape: [1, 2, 1, 1]), to: folder.file("huge.npy"))
     try NPY.write(Tensor([1, .nan, 3, 4] as [Float], shape: [1, 1, 2, 2]), to: folder.file("nan.npy"))
     try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
     try Picture(colors: .randomUniform([1, 3, 9, 8], seed: 1)).write(to: folder.file("tall.png"))
@@ -86,6 +88,11 @@ import Testing
     Fault("fit in.png in.png -o out.safetensors --optimizer lbfgs", 64, "--optimizer", "lbfgs", "adam"),
     Fault("fit in.png in.png -o out.safetensors --seed -1", 64, "--seed", "-1"),
     Fault("stats", 64, "<input>"),
+    Fault("figure", 64, "--output"),
+    Fault("figure -o out.jpg", 64, "--output", ".svg", ".png", "out.jpg"),
+    Fault("figure -o out.npy", 64, "--output", "out.npy"),
+    Fault("figure -o out", 64, "--output", "'out'"),
+    Fault("figure x.npy -o out.png", 64, "x.npy"),
     // Files.
     Fault("apply missing.png -o out.png", 1, "missing.png", "No such file"),
     Fault("apply missing.npy -o out.npy", 1, "missing.npy", "No such file"),
@@ -117,6 +124,14 @@ import Testing
     Fault("fit in.png in.png -o missing/out.safetensors --steps 1", 1, "missing/out.safetensors"),
     Fault("stats missing.npy", 1, "missing.npy"),
     Fault("stats flat.npy --json", 1, "flat.npy", "rank 3"),
+    Fault("figure -o out.png --tensor missing.npy", 1, "missing.npy", "No such file"),
+    Fault("figure -o out.png --tensor flat.npy", 1, "flat.npy", "rank 3", "(4,)"),
+    Fault("figure -o out.png --tensor volumes.npy", 1, "volumes.npy", "(N, C, H, W)", "(1, 2, 3, 4, 5)"),
+    Fault("figure -o out.png --tensor nan.npy", 1, "nan.npy", "map 0 of picture 0", "not finite"),
+    Fault("figure -o out.png --tensor huge.npy", 1, "huge.npy", "so large"),
+    Fault("figure -o out.png --tensor nothing.npy", 1, "nothing.npy", "no values"),
+    Fault("figure -o missing/out.svg", 1, "missing/out.svg", "No such file"),
+    Fault("figure -o folder.png", 1, "folder.png", "folder"),
   ]
 
   @Test func `what cannot be printed is an error too`() throws {

@@ -302,7 +302,7 @@ import Testing
 
   @Test func `help is enough to work from`() throws {
     let help = try run("--help")
-    for verb in ["apply", "transfer", "fit", "stats", "bench", "devices"] { #expect(help.contains(verb)) }
+    for verb in ["apply", "transfer", "fit", "stats", "figure", "bench", "devices"] { #expect(help.contains(verb)) }
     let apply = try run("apply", "--help")
     for option in [
       "--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layout", "--device", "--threads",

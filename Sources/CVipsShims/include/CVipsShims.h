@@ -19,6 +19,13 @@ void shim_free(void *memory);
 /// Opens a file of any format that libvips reads. NULL with shim_error() set when it cannot.
 shim_image *shim_image_open(const char *path);
 
+/// Whether libvips was built to draw SVG.
+bool shim_can_draw_svg(void);
+
+/// Draws SVG, `scale` pixels for each of its own. The bytes have to stay until the image is released. NULL with
+/// shim_error() set when it cannot.
+shim_image *shim_image_draw_svg(const void *bytes, size_t byte_count, double scale);
+
 int shim_image_width(const shim_image *image);
 int shim_image_height(const shim_image *image);
 int shim_image_bands(const shim_image *image);
