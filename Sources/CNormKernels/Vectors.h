@@ -1,6 +1,12 @@
 // Vectors of 16 values, float32 in registers and any type in memory. Included by Kernels.h for each instruction set.
 
+// Every loop is compiled for every form, all in one function. Without optimisation that function would have all their
+// variables on its stack at once, some megabytes, more than threads have; there, one loop looks at its form as it goes.
+#ifdef __OPTIMIZE__
 #define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 

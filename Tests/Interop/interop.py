@@ -66,8 +66,24 @@ with tempfile.TemporaryDirectory() as name:
         run("apply", source, "-o", result)
         expect(np.allclose(np.load(result), normalized(x, 1), atol=2e-6), version)
 
+    # Types that share moments, in both layouts.
+    x = (generator.standard_normal((3, 6, 5, 4)) * 2 + 5).astype(np.float32)
+    wide = x.astype(np.float64)
+    groups = wide.reshape(3, 2, 3, 5, 4)
+    for kind, values, axes in [("batch", wide, (0, 2, 3)), ("layer", wide, (1, 2, 3)), ("group:2", groups, (2, 3, 4))]:
+        expected = (values - values.mean(axes, keepdims=True)) / np.sqrt(values.var(axes, keepdims=True) + 1e-5)
+        expected = expected.reshape(x.shape)
+        for layout in ("nchw", "nhwc"):
+            last = layout == "nhwc"
+            np.save(source, np.moveaxis(x, 1, -1) if last else x)
+            run("apply", source, "-o", result, "--norm", kind, "--layout", layout)
+            y = np.moveaxis(np.load(result), -1, 1) if last else np.load(result)
+            expect(np.allclose(y, expected, rtol=2e-6, atol=2e-6), (kind, layout))
+
     # What safetensors wrote is applied; what fit writes, safetensors reads.
     scale, bias = generator.standard_normal((2, 3)).astype(np.float32)
+    x = generator.standard_normal((2, 3, 4, 4)).astype(np.float32)
+    np.save(source, x)
     for prefix in ("", "generator.norm1."):
         save_file({f"{prefix}weight": scale, f"{prefix}bias": bias}, weights, metadata={"format": "pt"})
         run("apply", source, "-o", result, "--weights", weights)

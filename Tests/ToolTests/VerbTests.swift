@@ -128,6 +128,21 @@ import Testing
     }
   }
 
+  @Test func `apply normalises by what a type shares`() throws {
+    let x = try Tensor.randomNormal([3, 4, 6, 5], mean: 2, seed: 1)
+    try NPY.write(x, to: folder.file("x.npy"))
+    for (kind, sharing) in [("batch", MomentSharing.batch), ("layer", .layer), ("group:2", .group(2))] {
+      _ = try run("apply", "x.npy", "-o", "y.npy", "--norm", kind)
+      let expected = Reference(
+        try x.doubles, maps: 4, planeSize: 30, sets: planeSets(sharing, images: 3, maps: 4)
+      ).y
+      #expect(zip(try array("y.npy").doubles, expected).allSatisfy { abs($0 - $1) < 2e-6 })
+    }
+    _ = try run("apply", "x.npy", "-o", "a.npy", "--norm", "instance")
+    _ = try run("apply", "x.npy", "-o", "b.npy")
+    #expect(try bytes(of: folder.file("a.npy")) == bytes(of: folder.file("b.npy")))
+  }
+
   // MARK: transfer, fit
 
   @Test func `transfer gives the content the style's means and deviations`() throws {
@@ -151,6 +166,19 @@ import Testing
     }
     _ = try run("transfer", "content.png", "style.png", "-o", "out.jpg")
     #expect(try Picture(contentsOf: folder.file("out.jpg")).width == 30)
+  }
+
+  @Test func `transfer goes as far as its strength`() throws {
+    let content = try picture("content.png", seed: 1).colors.doubles
+    _ = try picture("style.png", seed: 2)
+    _ = try run("transfer", "content.png", "style.png", "-o", "whole.npy")
+    let whole = try array("whole.npy").doubles
+    for strength in [0, 0.25, 1, 1.5] {
+      _ = try run("transfer", "content.png", "style.png", "-o", "some.npy", "--strength", "\(strength)")
+      for ((some, start), end) in zip(zip(try array("some.npy").doubles, content), whole) {
+        #expect(abs(some - (start + strength * (end - start))) < 1e-6)
+      }
+    }
   }
 
   @Test func `transfer between grey and colour gives colour`() throws {
