@@ -50,6 +50,7 @@ let package = Package(
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
     .testTarget(
-      name: "ToolTests", dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart"]),
+      name: "ToolTests",
+      dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart", "which-norm"]),
   ]
 )

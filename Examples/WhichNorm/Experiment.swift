@@ -17,12 +17,14 @@ enum Norm: String, CaseIterable, Sendable {
 
 /// What all runs have in common.
 struct Plan: Sendable {
-  var steps = 1500
-  var seeds = 3
+  var steps = 2000
+  var seeds = 5
   var learnRate = 0.003
   var batchSizes = [1, 8]
   /// Height and width of the pictures.
   var size = 24
+  /// Whether each map of a picture has a contrast and brightness of its own.
+  var isEachMap = false
   /// How many pictures the held-out loss is of.
   var heldOut = 64
   /// How many points a curve has.
@@ -46,6 +48,7 @@ struct Run: Sendable {
   var lastTraining = Double.nan
   /// The last held-out loss, in training mode: a batch normalisation then takes the batches' own statistics.
   var heldOutInTraining = Double.nan
+  /// The median time of a step: forward, backward, update.
   var secondsPerStep = Double.nan
 
   /// Trains from the seed's weights on the seed's pictures, both the same for every type of normalisation.
@@ -55,24 +58,25 @@ struct Run: Sendable {
     let model = try Self.model(norm, seed: seed)
     let optimizer = try Adam(learnRate: plan.learnRate)
     try optimizer.setup(on: model)
-    var pictures = Pictures(size: plan.size, seed: 1000 + seed)
+    var pictures = Pictures(size: plan.size, isEachMap: plan.isEachMap, seed: 1000 + seed)
     // The same for every run, and no part of what it trains on.
-    var others = Pictures(size: plan.size, seed: 999)
+    var others = Pictures(size: plan.size, isEachMap: plan.isEachMap, seed: 999)
     let heldOutBatches = try (0..<plan.heldOut / batchSize).map { _ in try others.next(batchSize) }
     func heldOutLoss() throws -> Double {
       mean(try heldOutBatches.map { try meanSquaredError(model($0.input), $0.target).loss })
     }
 
     var losses: [Double] = []
-    var time = Duration.zero
+    var times: [Double] = []
     for step in 1...plan.steps {
       let (input, target) = try pictures.next(batchSize)
-      time += try ContinuousClock().measure {
+      let time = try ContinuousClock().measure {
         let (loss, grad) = try meanSquaredError(model(input), target)
         try model.backward(grad, updGrad: false)
         try optimizer.update()
         losses.append(loss)
       }
+      times.append(time / .seconds(1))
       // The points lie evenly, and the last one on the last step.
       if step * plan.points / plan.steps > (step - 1) * plan.points / plan.steps {
         training.append(mean(losses[(steps.last ?? 0)...]))
@@ -83,7 +87,7 @@ struct Run: Sendable {
       }
     }
     lastTraining = median(losses.suffix(max(1, plan.steps / 10)))
-    secondsPerStep = time / .seconds(1) / Double(plan.steps)
+    secondsPerStep = median(times)
     // Last of all, as it moves the running statistics.
     heldOutInTraining = try heldOutLoss()
   }

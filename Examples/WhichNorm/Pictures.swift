@@ -4,7 +4,8 @@ import InstanceNorm
 /// An endless row of small pictures, the same for the same seed, and what is to be made of them.
 ///
 /// A target is a few soft blobs, gratings and edges in random colours, each map of mean 0.5 and deviation 0.2. Its input
-/// is the same picture at a contrast from 0.1 to 1 and a brightness from 0.2 to 0.8, both random.
+/// is the same picture at a contrast from 0.1 to 1 and a brightness from 0.2 to 0.8, both random; one for the picture, or
+/// one for each map.
 struct Pictures {
   static let maps = 3
   /// The loss of an answer that is grey all over: the variance of the targets.
@@ -12,10 +13,12 @@ struct Pictures {
   private static let deviation = 0.2
 
   let size: Int
+  let isEachMap: Bool
   private var generator: SeededGenerator
 
-  init(size: Int, seed: UInt64) {
+  init(size: Int, isEachMap: Bool, seed: UInt64) {
     self.size = size
+    self.isEachMap = isEachMap
     generator = SeededGenerator(seed: seed)
   }
 
@@ -23,21 +26,21 @@ struct Pictures {
   mutating func next(_ count: Int) throws -> (input: Tensor, target: Tensor) {
     var (inputs, targets): ([Float], [Float]) = ([], [])
     for _ in 0..<count {
-      let contrast = pow(10, uniform(-1, 0))
-      let brightness = uniform(0.2, 0.8)
-      for value in picture() {
-        targets.append(Float(0.5 + Self.deviation * value))
-        inputs.append(Float(brightness + contrast * Self.deviation * value))
+      var (contrast, brightness) = (0.0, 0.0)
+      for (index, map) in picture().enumerated() {
+        if isEachMap || index == 0 { (contrast, brightness) = (pow(10, uniform(-1, 0)), uniform(0.2, 0.8)) }
+        targets += map.map { Float(0.5 + Self.deviation * $0) }
+        inputs += map.map { Float(brightness + contrast * Self.deviation * $0) }
       }
     }
     let shape: Shape = [count, Self.maps, size, size]
     return (try Tensor(inputs, shape: shape), try Tensor(targets, shape: shape))
   }
 
-  /// A picture's values, map after map, each map of mean 0 and deviation 1.
-  private mutating func picture() -> [Double] {
+  /// A picture's maps, each of mean 0 and deviation 1.
+  private mutating func picture() -> [[Double]] {
     let shapes = [blob(), blob(), grating(), grating(), edge(), edge()]
-    return (0..<Self.maps).flatMap { _ in
+    return (0..<Self.maps).map { _ in
       let weights = shapes.map { _ in generator.nextNormal() }
       var map = [Double](repeating: 0, count: size * size)
       for (shape, weight) in zip(shapes, weights) {

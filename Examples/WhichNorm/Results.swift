@@ -10,7 +10,7 @@ struct Results {
     self.runs = runs
   }
 
-  /// What a point's losses are over the seeds.
+  /// What a point's losses are over the seeds whose loss is finite.
   struct Point {
     let step: Int
     let median: Double
@@ -24,7 +24,7 @@ struct Results {
   func curve(_ losses: KeyPath<Run, [Double]>, _ norm: Norm, batchSize: Int) -> [Point] {
     let runs = runs(norm, batchSize: batchSize)
     return (runs.first?.steps ?? []).enumerated().compactMap { index, step in
-      let values = runs.map { $0[keyPath: losses][index] }
+      let values = runs.map { $0[keyPath: losses][index] }.filter(\.isFinite)
       guard let least = values.min(), let most = values.max() else { return nil }
       return Point(step: step, median: median(values), range: least...most)
     }
