@@ -30,8 +30,8 @@ struct Plan: Sendable {
   /// How many points a curve has.
   var points = 50
 
-  /// Of a few seconds, to see that everything runs.
-  static let quick = Plan(steps: 6, seeds: 2, size: 12, heldOut: 8, points: 3)
+  /// A moment's, to see that everything runs.
+  static let quick = Plan(steps: 4, seeds: 2, size: 10, heldOut: 8, points: 2)
 }
 
 /// A run: one model, trained.
@@ -108,8 +108,8 @@ struct Run: Sendable {
   }
 }
 
-/// All runs of the plan, by type, batch size and seed. Several at a time, each on its own: what comes out does not depend
-/// on how many.
+/// All runs of the plan, by type, batch size and seed. Several at a time, each on its own: what comes out does not
+/// depend on how many.
 func runs(of plan: Plan) async throws -> [Run] {
   let cases = Norm.allCases.flatMap { norm in
     plan.batchSizes.flatMap { size in (1...plan.seeds).map { (norm, size, UInt64($0)) } }

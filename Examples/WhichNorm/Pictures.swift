@@ -3,9 +3,9 @@ import InstanceNorm
 
 /// An endless row of small pictures, the same for the same seed, and what is to be made of them.
 ///
-/// A target is a few soft blobs, gratings and edges in random colours, each map of mean 0.5 and deviation 0.2. Its input
-/// is the same picture at a contrast from 0.1 to 1 and a brightness from 0.2 to 0.8, both random; one for the picture, or
-/// one for each map.
+/// A target is a few soft blobs, gratings and edges in random colours, each map of mean 0.5 and deviation 0.2. Its
+/// input is the same picture at a contrast from 0.1 to 1 and a brightness from 0.2 to 0.8, both random; one for the
+/// picture, or one for each map.
 struct Pictures {
   static let maps = 3
   /// The loss of an answer that is grey all over: the variance of the targets.
