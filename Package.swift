@@ -38,6 +38,9 @@ let package = Package(
     // MARK: Examples
     .executableTarget(name: "quickstart", dependencies: ["InstanceNorm"], path: "Examples/Quickstart"),
     .executableTarget(name: "render-scene", dependencies: ["ImageFiles"], path: "Examples/RenderScene"),
+    .executableTarget(
+      name: "which-norm", dependencies: ["InstanceNorm", "Drawing"], path: "Examples/WhichNorm",
+      exclude: ["README.md"]),
 
     // MARK: Tests
     .target(name: "TestSupport", dependencies: ["InstanceNorm"], path: "Tests/TestSupport"),
@@ -47,6 +50,7 @@ let package = Package(
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
     .testTarget(
-      name: "ToolTests", dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart"]),
+      name: "ToolTests",
+      dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart", "which-norm"]),
   ]
 )
