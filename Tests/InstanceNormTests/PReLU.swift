@@ -29,7 +29,7 @@ final class PReLU: Module {
   }
 
   private func operands(_ grad: Tensor) throws -> (x: [Float], dy: [Float]) {
-    guard let inData else { throw ModuleError.backwardBeforeForward(module: className) }
+    guard let inData else { throw ModuleError.backwardBeforeForward(module: label) }
     return (try inData.array(of: Float.self), try grad.array(of: Float.self))
   }
 }
