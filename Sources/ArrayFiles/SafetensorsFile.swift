@@ -97,7 +97,11 @@ public struct SafetensorsFile: Sendable {
   /// Writes named tensors, in the order of their widths and names. An existing file is replaced only when all is
   /// written.
   ///
-  /// - Parameter wholeNumbers: the names of float64 tensors that are written as whole numbers of 64 bits (I64).
+  /// - Parameters:
+  ///   - tensors: by their names.
+  ///   - wholeNumbers: the names of float64 tensors that are written as whole numbers of 64 bits (I64).
+  ///   - metadata: text that the file carries beside its tensors.
+  ///   - path: the file.
   /// - Throws: ``FileError/notWritten(path:reason:)``, also when a value is not such a number.
   public static func write(
     _ tensors: [String: Tensor], wholeNumbers: Set<String> = [], metadata: [String: String] = [:], to path: String

@@ -116,7 +116,8 @@ public class Normalization: Module {
 
   // MARK: Variables
 
-  /// ``parameterShape(maps:)``, ones at first; nil unless ``affine``.
+  /// (C), ones at first; nil unless ``affine``. (C, H, W) where a ``LayerNorm2D`` has values for elements, (S, C) where a
+  /// ``ConditionalInstanceNorm2D`` has S styles.
   public private(set) final var scale: Variable?
   /// Shaped likewise, zeros at first; nil unless ``affine``.
   public private(set) final var bias: Variable?

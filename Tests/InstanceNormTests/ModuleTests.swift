@@ -223,11 +223,41 @@ import Testing
     try other.load(from: folder.file("act.safetensors"))
     #expect(try #require(other.vars["slope"]).data.array(of: Float.self) == [0.3])
 
-    let source = try String(contentsOfFile: "\(packageFolder)/Tests/InstanceNormTests/PReLU.swift", encoding: .utf8)
+    try expectShown("PReLU.swift", in: "WritingAModule.md")
+  }
+
+  @Test func `a module of modules works as the article says, and the article shows it as it is`() throws {
+    let path = try Sequential([InstanceNorm2D(numOfMaps: 3, name: "norm"), ReLU()])
+    let block = Residual(path, name: "r")
+    #expect(block.variables.map(\.name) == ["r.0.norm.bias", "r.0.norm.scale"])
+    let x = try Tensor.randomNormal([2, 3, 4, 5], seed: 1)
+    let dy = try Tensor.randomNormal([2, 3, 4, 5], seed: 2)
+    let norm = try InstanceNorm2D(numOfMaps: 3, activation: .relu)
+    #expect(try bits(block(x)) == bits(norm(x, residual: x)))
+    let dx = try block.backward(dy)
+    #expect(try bits(dx) == bits(norm.backward(dy) + dy))
+    #expect(try bits(block.variables[1].variable.grad) == bits(#require(norm.scale).grad))
+    // In a Sequential, and without the gradient by the data.
+    let model = try Sequential([block, Tanh()])
+    let optimizer = try Adam(learnRate: 0.05)
+    try optimizer.setup(on: model)
+    var losses: [Double] = []
+    for _ in 0..<60 {
+      let (loss, grad) = try meanSquaredError(model(x), Tensor.zeros([2, 3, 4, 5]))
+      losses.append(loss)
+      try model.backward(grad, updGrad: false)
+      try optimizer.update()
+    }
+    #expect(losses[59] < 0.9 * losses[0])
+    try expectShown("Residual.swift", in: "BuildingModels.md")
+  }
+
+  private func expectShown(_ source: String, in article: String) throws {
+    let text = try String(contentsOfFile: "\(packageFolder)/Tests/InstanceNormTests/\(source)", encoding: .utf8)
     let article = try String(
-      contentsOfFile: "\(packageFolder)/Sources/InstanceNorm/InstanceNorm.docc/WritingAModule.md", encoding: .utf8)
+      contentsOfFile: "\(packageFolder)/Sources/InstanceNorm/InstanceNorm.docc/\(article)", encoding: .utf8)
     let lines = Set(article.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) })
-    for line in source.split(separator: "\n") where !line.hasPrefix("///") {
+    for line in text.split(separator: "\n") where !line.hasPrefix("///") && line != "import InstanceNorm" {
       #expect(lines.contains(line.trimmingCharacters(in: .whitespaces)), "\(line)")
     }
   }
