@@ -136,6 +136,9 @@ public class Normalization: Module {
     bias = vars["bias"]
   }
 
+  /// The shape of scale and bias, once there are any.
+  private var variableShape: Shape = []
+
   /// The shape of scale and bias: (C) where they have a value for each map.
   func parameterShape(maps: Int) -> Shape { [maps] }
 
@@ -152,6 +155,7 @@ public class Normalization: Module {
   private func makeVariables(maps: Int, on device: Device = .cpu) throws {
     if affine {
       let (shape, dtype) = (parameterShape(maps: maps), calcType.parameterDType)
+      variableShape = shape
       let scale = try Variable(name: "scale", data: Tensor(repeating: 1, shape: shape, dtype: dtype, on: device))
       setVar(try Variable(name: "bias", data: Tensor(repeating: 0, shape: shape, dtype: dtype, on: device)))
       setVar(scale)
@@ -306,7 +310,9 @@ public class Normalization: Module {
     try checkDataShape(data.shape)
     try checkDataType(data.dtype)
     let residual = try residual.map { try batched(data.agreeing($0, "\(label), residual")) }
-    let room = try prepare(for: data)
+    let images = try prepare(for: data)
+    let (scale, bias) = try affineValues(for: data, images: images)
+    var (mean, invStd) = try statistics(for: data, images: images)
     // Also lets go of the data, where it is the last call's.
     reset()
     let isUnique = data.isUnique()
@@ -314,7 +320,9 @@ public class Normalization: Module {
     // What was converted to have a batch is nobody else's.
     var output = isUnique || input.storage !== data.storage ? input : try Tensor(uninitializedLike: input)
     let epilogue = Epilogue(activation: activation, residual: residual, place: residualPlace)
-    try compute(input, room, epilogue, into: &output)
+    try compute(input, scale, bias, epilogue, into: &output, mean: &mean, invStd: &invStd)
+    saveMean = mean
+    saveInvVar = invStd
     data = try unbatched(output, like: data)
   }
 
@@ -326,31 +334,44 @@ public class Normalization: Module {
     // Open methods can be called past the parent's checks, and what lies below relies on them.
     try checkDataShape(data.shape)
     try checkDataType(data.dtype)
-    let residual = try residual.map(batched)
-    let room = try prepare(for: data)
+    if data.shape.rank == spatialRank + 1 {
+      let output = try forward(batched: batched(data), residual: residual.map(batched), activation: activation)
+      lastCall?.origin = Origin(tensor: data)
+      return try unbatched(output, like: data)
+    }
+    return try forward(batched: data, residual: residual, activation: activation)
+  }
+
+  private func forward(batched data: Tensor, residual: Tensor?, activation: Activation) throws -> Tensor {
+    let images = try prepare(for: data)
+    let (scale, bias) = try affineValues(for: data, images: images)
+    var (mean, invStd) = try statistics(for: data, images: images)
     forgetCall()
-    let input = try batched(data)
-    var output = try Tensor(uninitializedLike: input)
+    var output = try Tensor(uninitializedLike: data)
     try compute(
-      input, room, Epilogue(activation: activation, residual: residual, place: residualPlace), into: &output)
+      data, scale, bias, Epilogue(activation: activation, residual: residual, place: residualPlace), into: &output,
+      mean: &mean, invStd: &invStd)
+    saveMean = mean
+    saveInvVar = invStd
     lastCall = Call(
       origin: Origin(tensor: data), isOwn: !usesRunningStats, activation: activation, residual: residual)
-    return try unbatched(output, like: data)
+    return output
   }
 
-  /// What a call needs beside data and output.
-  private struct Room {
-    var scale: Tensor?
-    var bias: Tensor?
-    var mean: Tensor
-    var invStd: Tensor
-  }
-
-  /// Checks all that a call rests on, and makes the variables where the data is the first.
-  private func prepare(for data: Tensor) throws -> Room {
+  /// Checks what only this class knows of, and makes the variables where the data is the first.
+  ///
+  /// - Returns: N.
+  private func prepare(for data: Tensor) throws -> Int {
     let isSingle = data.shape.rank == spatialRank + 1
-    let (images, maps) = isSingle ? (1, data.shape[0]) : (data.shape[0], data.shape[1])
-    if tracksRunningStats, train, data.count > 0 {
+    let images = isSingle ? 1 : data.shape[0]
+    if tracksRunningStats { try checkTracking(data, images: images) }
+    if numOfMaps == nil, fixesMaps { try makeVariables(maps: data.shape[isSingle ? 0 : 1], on: data.device) }
+    return images
+  }
+
+  private func checkTracking(_ data: Tensor, images: Int) throws {
+    if train, data.count > 0 {
+      let maps = data.shape[data.shape.rank - spatialRank - 1]
       let width = PlaneSets(sharing, images: images, maps: maps).width
       guard width * (data.count / (images * maps)) > 1 else {
         throw ModuleError.dataShape(
@@ -358,14 +379,10 @@ public class Normalization: Module {
           got: data.shape)
       }
     }
-    if numOfMaps == nil, fixesMaps { try makeVariables(maps: maps, on: data.device) }
-    let (scale, bias) = try affineValues(for: data, images: images)
     if let runningMean, !runningMean.isBeside(data) {
       throw DeviceError.mismatch(
         operation: "\(label), running statistics", expected: data.device, got: runningMean.device)
     }
-    let (mean, invStd) = try statistics(for: data, [images, maps])
-    return Room(scale: scale, bias: bias, mean: mean, invStd: invStd)
   }
 
   /// Whether the first data decides the number of maps for good.
@@ -375,21 +392,21 @@ public class Normalization: Module {
   private var usesRunningStats: Bool { tracksRunningStats && !train }
 
   /// Normalises, by whatever statistics are the ones, and moves the running ones.
-  private func compute(_ input: Tensor, _ room: Room, _ epilogue: Epilogue, into output: inout Tensor) throws {
+  private func compute(
+    _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?, _ epilogue: Epilogue, into output: inout Tensor,
+    mean: inout Tensor, invStd: inout Tensor
+  ) throws {
     let backend = input.storage.backend
-    var (mean, invStd) = (room.mean, room.invStd)
     if usesRunningStats, let runningMean, let runningVar {
       try backend.recall(mean: runningMean, variance: runningVar, epsilon: epsilon, intoMean: &mean, invStd: &invStd)
       try backend.normalize(
-        input, mean: mean, invStd: invStd, scale: room.scale, bias: room.bias, epilogue: epilogue, into: &output)
+        input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, into: &output)
     } else {
       try backend.normalize(
-        input, over: sharing, scale: room.scale, bias: room.bias, epsilon: epsilon, epilogue: epilogue, into: &output,
+        input, over: sharing, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue, into: &output,
         mean: &mean, invStd: &invStd)
       if tracksRunningStats, input.count > 0 { try track(input, mean: mean, invStd: invStd) }
     }
-    saveMean = mean
-    saveInvVar = invStd
   }
 
   private func track(_ input: Tensor, mean: Tensor, invStd: Tensor) throws {
@@ -406,12 +423,15 @@ public class Normalization: Module {
   }
 
   /// Room for the means and deviations of some data's planes: the last call's, where nobody else has them.
-  private func statistics(for data: Tensor, _ planes: Shape) throws -> (mean: Tensor, invStd: Tensor) {
+  private func statistics(for data: Tensor, images: Int) throws -> (mean: Tensor, invStd: Tensor) {
+    let maps = data.shape[data.shape.rank - spatialRank - 1]
     if saveMean?.isUnique() == true, saveInvVar?.isUnique() == true, let saveMean, let saveInvVar,
-      saveMean.storage.backendIdentity == data.storage.backendIdentity, saveMean.shape == planes
+      saveMean.storage.backendIdentity == data.storage.backendIdentity, saveMean.shape[0] == images,
+      saveMean.shape[1] == maps
     {
       return (saveMean, saveInvVar)
     }
+    let planes: Shape = [images, maps]
     return (
       try Tensor(uninitialized: planes, dtype: .float64, on: data.device),
       try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
@@ -437,10 +457,12 @@ public class Normalization: Module {
 
   @inline(__always)
   private func check(_ tensor: Tensor, _ variable: Variable, _ data: Tensor) throws {
-    let shape = parameterShape(maps: numOfMaps ?? 0)
-    guard tensor.shape == shape, tensor.dtype == calcType.parameterDType else {
+    let hasShape =
+      variableShape.rank == 1
+      ? tensor.shape.rank == 1 && tensor.shape[0] == numOfMaps : tensor.shape == variableShape
+    guard hasShape, tensor.dtype == calcType.parameterDType else {
       throw ModuleError.variable(
-        module: label, name: variable.name, expected: "shape \(shape), \(calcType.parameterDType)",
+        module: label, name: variable.name, expected: "shape \(variableShape), \(calcType.parameterDType)",
         got: "\(tensor.shape), \(tensor.dtype)")
     }
     guard tensor.isBeside(data) else {

@@ -42,7 +42,16 @@ package struct PlaneSets {
   package subscript(set: Int, member: Int) -> Int {
     (step == 1 ? set * width : set) + member * step
   }
+}
 
-  /// Whether no plane shares with another.
-  package var areSingle: Bool { width <= 1 }
+extension MomentSharing {
+  /// Whether in such a tensor no plane shares with another.
+  func isOfSinglePlanes(_ planes: Planes) -> Bool {
+    switch self {
+    case .instance: true
+    case .layer: planes.maps == 1
+    case .group(let groups): planes.maps == groups
+    case .batch: planes.images == 1
+    }
+  }
 }

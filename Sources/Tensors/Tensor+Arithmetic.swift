@@ -54,15 +54,17 @@ extension Tensor {
   }
 
   /// Another tensor in this one's layout, once it is known to have its shape and dtype and to be where it is.
-  package func agreeing(_ other: Tensor, _ operation: String) throws -> Tensor {
+  ///
+  /// - Parameter operation: what errors call the operation; made only for them.
+  package func agreeing(_ other: Tensor, _ operation: @autoclosure () -> String) throws -> Tensor {
     guard other.shape == shape else {
-      throw TensorError.shapeMismatch(operation: operation, expected: shape, got: other.shape)
+      throw TensorError.shapeMismatch(operation: operation(), expected: shape, got: other.shape)
     }
     guard other.dtype == dtype else {
-      throw TensorError.dtypeMismatch(operation: operation, expected: dtype, got: other.dtype)
+      throw TensorError.dtypeMismatch(operation: operation(), expected: dtype, got: other.dtype)
     }
     guard isBeside(other) else {
-      throw DeviceError.mismatch(operation: operation, expected: device, got: other.device)
+      throw DeviceError.mismatch(operation: operation(), expected: device, got: other.device)
     }
     return try other.to(layout)
   }

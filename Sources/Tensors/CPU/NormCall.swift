@@ -151,11 +151,11 @@ package struct ParameterValues {
   /// Whether values differ within a plane.
   var isByElement: Bool { base != nil && grain == .element }
 
-  /// A plane's value; 1 or 0 where it has many.
+  /// The value of a plane, which is of some map; 1 or 0 where it has many.
   @inline(__always)
-  func value(_ plane: Int, _ planes: Planes) -> Double {
+  func value(_ plane: Int, map: Int) -> Double {
     switch grain {
-    case .map: self[plane % planes.maps]
+    case .map: self[map]
     case .plane: self[plane]
     case .element: constant
     }

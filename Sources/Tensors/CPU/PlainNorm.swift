@@ -70,10 +70,10 @@ struct PlainNorm {
       source.load(start, count, into: block)
       residual?.load(start, count, into: added)
       for run in 0..<band.width {
-        let (values, plane) = (block + run * blockPitch, band.firstPlane + run)
+        let (values, plane, map) = (block + run * blockPitch, band.firstPlane + run, band.firstMap + run)
         standardize(
-          values, count, standardizations[run], scale: call.scale.value(plane, planes),
-          bias: call.bias.value(plane, planes))
+          values, count, standardizations[run], scale: call.scale.value(plane, map: map),
+          bias: call.bias.value(plane, map: map))
         if call.scale.isByElement || call.bias.isByElement {
           let element = call.scale.firstElement(plane, start, planes)
           if call.scale.isByElement {

@@ -60,7 +60,8 @@ struct PlainNormGradient {
       dn?.store(start, count, from: blocks.dn(0))
       for run in 0..<band.width {
         let plane = band.firstPlane + run
-        let (scale, invStd, means) = (call.scale.value(plane, planes), call.invStd[plane], means(plane))
+        let scale = call.scale.value(plane, map: band.firstMap + run)
+        let (invStd, means) = (call.invStd[plane], means(plane))
         blocks.scaleByElement(run, start, count)
         let (values, xhat) = (blocks.dn(run), blocks.xhat(run))
         for i in 0..<count {
@@ -83,7 +84,7 @@ struct SetMeans {
 extension NormGradientCall {
   /// The means of a plane that shares with no other, from its sums.
   func ownMeans(_ plane: Int) -> SetMeans {
-    let part = scale.value(plane, planes) / Double(planes.size)
+    let part = scale.value(plane, map: plane % planes.maps) / Double(planes.size)
     return SetMeans(gradient: sums[plane] * part, product: sums[planes.count + plane] * part)
   }
 }
@@ -125,7 +126,8 @@ private struct GradientBlocks {
       standardize(xhat, count, Standardization(mean: call.mean[plane], invStd: call.invStd[plane]), scale: 1, bias: 0)
       if call.activation == .none { continue }
       let (dn, added) = (dn(run), residualBlock + run * blockPitch)
-      let (scale, bias) = (call.scale.value(plane, call.planes), call.bias.value(plane, call.planes))
+      let map = band.firstMap + run
+      let (scale, bias) = (call.scale.value(plane, map: map), call.bias.value(plane, map: map))
       let slope = call.activation.negativeSlope
       let element = call.scale.firstElement(plane, start, call.planes)
       for i in 0..<count {

@@ -18,7 +18,7 @@ protocol NormPasses {
 
 extension NormPasses {
   func run(threads: Int) throws {
-    let isAlone = call.output != nil && call.sharing.map { PlaneSets($0, of: call.planes).areSingle } ?? false
+    let isAlone = call.output != nil && call.sharing?.isOfSinglePlanes(call.planes) == true
     try isAlone ? runAlone(threads: threads) : runShared(threads: threads)
   }
 
@@ -81,7 +81,7 @@ protocol NormGradientPasses {
 
 extension NormGradientPasses {
   func run(threads: Int) throws {
-    let isAlone = call.sharing.map { PlaneSets($0, of: call.planes).areSingle } ?? false
+    let isAlone = call.sharing?.isOfSinglePlanes(call.planes) == true
     try isAlone ? runAlone(threads: threads) : runShared(threads: threads)
   }
 

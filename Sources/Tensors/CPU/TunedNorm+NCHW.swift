@@ -85,6 +85,7 @@ struct TunedPlanes {
   }
 
   /// What a plane's sums say of how to normalise it. Writes its statistics.
+  @inline(__always)
   private func record(_ plane: Int, _ sums: ShiftedSums) -> Record {
     let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
     guard let affine = FloatAffine(call, plane, mean: mean, invStd: invStd) else { return Record(isWide: true) }

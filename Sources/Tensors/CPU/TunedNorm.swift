@@ -79,9 +79,9 @@ struct FloatAffine {
   /// Of a plane of a call, by some statistics.
   @inline(__always)
   init?(_ call: NormCall, _ plane: Int, mean: Double, invStd: Double) {
+    let map = plane % call.planes.maps
     self.init(
-      mean: mean, invStd: invStd, scale: call.scale.value(plane, call.planes),
-      bias: call.bias.value(plane, call.planes))
+      mean: mean, invStd: invStd, scale: call.scale.value(plane, map: map), bias: call.bias.value(plane, map: map))
   }
 
   init() {

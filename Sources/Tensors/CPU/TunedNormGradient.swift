@@ -3,9 +3,10 @@ import CNormKernels
 extension FloatAffine {
   /// What decides the forward form of a plane; nil for what only the plain way does exactly.
   fileprivate init?(_ call: NormGradientCall, _ plane: Int) {
+    let map = plane % call.planes.maps
     self.init(
-      mean: call.mean[plane], invStd: call.invStd[plane], scale: call.scale.value(plane, call.planes),
-      bias: call.bias.value(plane, call.planes))
+      mean: call.mean[plane], invStd: call.invStd[plane], scale: call.scale.value(plane, map: map),
+      bias: call.bias.value(plane, map: map))
   }
 }
 
