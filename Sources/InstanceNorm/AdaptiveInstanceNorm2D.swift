@@ -17,11 +17,17 @@ public final class AdaptiveInstanceNorm2D: Normalization {
   public let strength: Double
 
   /// The tensor whose statistics the calls that follow take on.
-  public private(set) var style: Tensor?
+  public var style: Tensor? { next?.tensor }
 
-  /// The style's, (1, C) or (N, C), float64.
-  private var styleMean: Tensor?
-  private var styleInvStd: Tensor?
+  /// A style, and its statistics: (1, C) or (N, C), float64.
+  private struct Style {
+    var tensor: Tensor
+    var mean: Tensor
+    var invStd: Tensor
+  }
+  private var next: Style?
+  /// That of the last call.
+  private var called: Style?
 
   /// - Parameters:
   ///   - epsilon: added to both variances under the root, 0 or more.
@@ -55,9 +61,7 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     var invStd = try Tensor(uninitialized: planes, dtype: .float64, on: style.device)
     try style.storage.backend.statistics(
       of: pictures, over: .instance, epsilon: epsilon, mean: &mean, invStd: &invStd)
-    self.style = style
-    styleMean = mean
-    styleInvStd = invStd
+    next = Style(tensor: style, mean: mean, invStd: invStd)
   }
 
   /// Gives some data the style of another tensor, which is kept for calls without one.
@@ -67,26 +71,29 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     return try self(data)
   }
 
+  override var makesAffineValues: Bool { true }
+
   override func affineValues(for data: Tensor, images: Int) throws -> (scale: Tensor?, bias: Tensor?) {
-    guard let style, let styleMean, let styleInvStd else { throw ModuleError.noStyle(module: label) }
+    guard let style = next else { throw ModuleError.noStyle(module: label) }
+    called = style
     let maps = data.shape[data.shape.rank - 3]
-    let (rows, styleMaps) = (styleMean.shape[0], styleMean.shape[1])
+    let (rows, styleMaps) = (style.mean.shape[0], style.mean.shape[1])
     guard rows == 1 || rows == images, styleMaps == maps else {
       throw ModuleError.dataShape(
         module: label,
         expected: "data of \(styleMaps) maps, and as many pictures as the style or a style of one, "
-          + "for a style of shape \(style.shape)", got: data.shape)
+          + "for a style of shape \(style.tensor.shape)", got: data.shape)
     }
-    guard style.isBeside(data) else {
-      throw DeviceError.mismatch(operation: "\(label), style", expected: data.device, got: style.device)
+    guard style.tensor.isBeside(data) else {
+      throw DeviceError.mismatch(operation: "\(label), style", expected: data.device, got: style.tensor.device)
     }
     func repeated(_ values: [Double]) throws -> Tensor {
       let all = rows == images ? values : Array(repeatElement(values, count: images).joined())
       return try Tensor(all, shape: [images, maps]).to(data.dtype.parameterDType).to(data.device)
     }
     return (
-      try repeated(styleInvStd.array(of: Double.self).map { $0 == 0 ? 0 : 1 / $0 }),
-      try repeated(styleMean.array(of: Double.self))
+      try repeated(style.invStd.array(of: Double.self).map { $0 == 0 ? 0 : 1 / $0 }),
+      try repeated(style.mean.array(of: Double.self))
     )
   }
 
@@ -105,31 +112,31 @@ public final class AdaptiveInstanceNorm2D: Normalization {
   override var canFuse: Bool { strength == 1 }
   override var keepsSums: Bool { true }
 
-  /// The gradient by the ``style`` of the last call, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
+  /// The gradient by the style that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
   /// `grad`.
   ///
   /// - Returns: shaped and laid out as the style.
   /// - Throws: as a backward pass does.
   public func styleGrad(_ grad: Tensor) throws -> Tensor {
     let call = try gradientCall(grad)
-    guard let style, let styleMean, let styleInvStd else { throw ModuleError.noStyle(module: label) }
+    guard let style = called else { throw ModuleError.noStyle(module: label) }
     // By the style's deviation and mean; these change with a value s of the style's plane by its own xhat / (H W) and
     // 1 / (H W). So the gradient is a normalisation of the style, by its statistics, with a scale and a bias.
-    let (images, maps) = (styleMean.shape[0], styleMean.shape[1])
+    let (images, maps) = (style.mean.shape[0], style.mean.shape[1])
     let sums = try sums(call, grad).array(of: Double.self)
     let count = sums.count / 2
-    let pictures = try batched(style)
-    let part = strength / Double(style.count / (images * maps))
+    let pictures = try batched(style.tensor)
+    let part = strength / Double(style.tensor.count / (images * maps))
     func row(_ first: Int) throws -> Tensor {
       var values = Array(repeating: 0.0, count: images * maps)
       for plane in 0..<count { values[plane % values.count] += sums[first + plane] * part }
-      return try Tensor(values, shape: styleMean.shape).to(style.dtype.parameterDType).to(style.device)
+      return try Tensor(values, shape: style.mean.shape).to(pictures.dtype.parameterDType).to(pictures.device)
     }
     var result = try Tensor(uninitializedLike: pictures)
-    try style.storage.backend.normalize(
-      pictures, mean: styleMean, invStd: styleInvStd, scale: try row(count), bias: try row(0), epilogue: .none,
+    try pictures.storage.backend.normalize(
+      pictures, mean: style.mean, invStd: style.invStd, scale: try row(count), bias: try row(0), epilogue: .none,
       into: &result)
-    return try unbatched(result, like: style)
+    return try unbatched(result, like: style.tensor)
   }
 
   public override func calcMode(_ dtype: DType) throws {
@@ -143,9 +150,8 @@ public final class AdaptiveInstanceNorm2D: Normalization {
   }
 
   private func forgetStyle() {
-    style = nil
-    styleMean = nil
-    styleInvStd = nil
+    next = nil
+    called = nil
   }
 
   override var ownArguments: String { "strength: \(strength), " }

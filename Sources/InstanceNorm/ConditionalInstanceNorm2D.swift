@@ -20,6 +20,9 @@ public final class ConditionalInstanceNorm2D: Normalization {
   /// (1, S), for all pictures, or (N, S), for each: how much of each style. The first style alone, at first.
   public private(set) var weights: Tensor
 
+  /// Those that the last call had.
+  private var calledWeights: Tensor
+
   /// - Parameters:
   ///   - numOfMaps: C, the number of maps, 1 or more; nil to take it from the first data.
   ///   - numOfStyles: S, the number of rows of scale and bias, 1 or more.
@@ -34,6 +37,7 @@ public final class ConditionalInstanceNorm2D: Normalization {
   ) throws {
     self.numOfStyles = numOfStyles
     weights = try Self.row(0, of: max(numOfStyles, 1))
+    calledWeights = weights
     try super.init(
       .instance, numOfMaps: numOfMaps, epsilon: epsilon, activation: activation, residualPlace: residualPlace,
       name: name)
@@ -86,7 +90,7 @@ public final class ConditionalInstanceNorm2D: Normalization {
   override func maps(ofParameter shape: Shape) -> Int? { shape.last }
 
   /// The weights of each picture, (N, S), float64.
-  private func weights(images: Int) throws -> Tensor {
+  private func repeated(_ weights: Tensor, images: Int) throws -> Tensor {
     let rows = weights.shape[0]
     guard rows == 1 || rows == images else {
       throw argument(
@@ -97,8 +101,11 @@ public final class ConditionalInstanceNorm2D: Normalization {
     return try Tensor(all, shape: [images, numOfStyles]).to(weights.device)
   }
 
+  override var makesAffineValues: Bool { true }
+
   override func affineValues(for data: Tensor, images: Int) throws -> (scale: Tensor?, bias: Tensor?) {
-    let weights = Matrix(try weights(images: images))
+    calledWeights = weights
+    let weights = Matrix(try repeated(weights, images: images))
     func blend(_ variable: Variable?) throws -> Tensor? {
       guard let rows = try checked(variable, for: data) else { return nil }
       var blended = try Tensor(uninitialized: [images, rows.shape[1]], dtype: rows.dtype, on: rows.device)
@@ -111,13 +118,13 @@ public final class ConditionalInstanceNorm2D: Normalization {
   override func accumulate(
     _ factor: Double, _ call: GradientCall, _ sums: Tensor, _ momentum: Double, scale: Variable, bias: Variable
   ) throws {
-    let weights = Matrix(try weights(images: call.mean.shape[0]), isTransposed: true)
+    let weights = Matrix(try repeated(calledWeights, images: call.mean.shape[0]), isTransposed: true)
     let backend = call.input.storage.backend
     try backend.multiply(factor, weights, Matrix(sums, slice: 0), momentum, &bias.grad)
     try backend.multiply(factor, weights, Matrix(sums, slice: 1), momentum, &scale.grad)
   }
 
-  /// The gradient by the ``weights`` of the last call, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
+  /// The gradient by the weights that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
   /// `grad`.
   ///
   /// - Returns: shaped as the weights, float64.
@@ -131,7 +138,7 @@ public final class ConditionalInstanceNorm2D: Normalization {
     var result = try Tensor(uninitialized: [images, numOfStyles], dtype: .float64, on: call.input.device)
     try backend.multiply(1, Matrix(sums, slice: 0), Matrix(bias.data, isTransposed: true), 0, &result)
     try backend.multiply(1, Matrix(sums, slice: 1), Matrix(scale.data, isTransposed: true), 1, &result)
-    guard weights.shape[0] == 1, images != 1 else { return result }
+    guard calledWeights.shape[0] == 1, images != 1 else { return result }
     // One row that all pictures had.
     var total = try Tensor(uninitialized: [1, numOfStyles], dtype: .float64, on: call.input.device)
     let ones = try Tensor(repeating: 1, shape: [1, images], dtype: .float64)

@@ -66,6 +66,8 @@ public class Normalization: Module {
     var activation: Activation
     /// In the data's layout.
     var residual: Tensor?
+    /// Scale and bias, where they are not variables'.
+    var affine: (scale: Tensor?, bias: Tensor?)?
   }
   private var lastCall: Call?
 
@@ -354,7 +356,8 @@ public class Normalization: Module {
     saveMean = mean
     saveInvVar = invStd
     lastCall = Call(
-      origin: Origin(tensor: data), isOwn: !usesRunningStats, activation: activation, residual: residual)
+      origin: Origin(tensor: data), isOwn: !usesRunningStats, activation: activation, residual: residual,
+      affine: makesAffineValues ? (scale, bias) : nil)
     return output
   }
 
@@ -437,6 +440,10 @@ public class Normalization: Module {
       try Tensor(uninitialized: planes, dtype: .float64, on: data.device)
     )
   }
+
+  /// Whether scale and bias are made for each call, and are not variables' own values. Then a gradient is taken with
+  /// those that its call had.
+  var makesAffineValues: Bool { false }
 
   /// Scale and bias of a call, once they are known to fit the data: a value for each map, each plane or each element;
   /// nil for 1 and 0.
@@ -562,7 +569,7 @@ public class Normalization: Module {
       throw ModuleError.backwardBeforeForward(module: label)
     }
     let grad = try batched(inData.agreeing(grad, "\(label), backward"))
-    let (scale, bias) = try affineValues(for: inData, images: saveMean.shape[0])
+    let (scale, bias) = try lastCall.affine ?? affineValues(for: inData, images: saveMean.shape[0])
     return GradientCall(
       data: inData, input: try batched(inData), mean: saveMean, invStd: saveInvVar, grad: grad, scale: scale,
       bias: bias,

@@ -311,6 +311,26 @@ import Testing
     #expect(adain.style == nil)
   }
 
+  @Test func `a gradient is of the style that its call had`() throws {
+    let x = try Tensor.randomNormal([2, 3, 4, 4], seed: 1)
+    let dy = try Tensor.randomNormal([2, 3, 4, 4], seed: 2)
+    func gradients(_ between: (ConditionalInstanceNorm2D, AdaptiveInstanceNorm2D) throws -> Void) throws -> [[UInt64]] {
+      let (norm, adain) = (try ConditionalInstanceNorm2D(numOfMaps: 3, numOfStyles: 2), try AdaptiveInstanceNorm2D())
+      norm.scale?.data = try .randomNormal([2, 3], seed: 3)
+      try norm(x, style: 1)
+      try adain(x, style: .randomNormal([1, 3, 5, 5], seed: 4))
+      try between(norm, adain)
+      return try [
+        norm.backward(dy), #require(norm.scale).grad, norm.weightsGrad(dy), adain.backward(dy), adain.styleGrad(dy),
+      ].map(bits)
+    }
+    let changed = try gradients { norm, adain in
+      try norm.select(weights: Tensor([0.5, 0.5, 1, 2], shape: [2, 2]))
+      try adain.setStyle(.randomNormal([2, 3, 6, 2], mean: 3, seed: 5))
+    }
+    #expect(try changed == gradients { _, _ in })
+  }
+
   // MARK: Arguments
 
   @Test func `what no layer can be made of is refused`() throws {

@@ -37,6 +37,34 @@ import Testing
     }
   }
 
+  @Test func `nor for the rest of the family`() async {
+    await #expect(processExitsWith: .success) {
+      let styled = try ConditionalInstanceNorm2D(numOfMaps: 24, numOfStyles: 3)
+      let model = try Sequential([
+        BatchNorm2D(numOfMaps: 24), LeakyReLU(slope: 0.2), LayerNorm2D(numOfMaps: 24), Tanh(),
+        GroupNorm2D(groups: 4, numOfMaps: 24), styled, LayerNorm2D(numOfMaps: 24, perElement: (96, 96)), ReLU(),
+      ])
+      let optimizer = try Adam()
+      try optimizer.setup(on: model)
+      let x = try Tensor.randomNormal([2, 24, 96, 96], seed: 1)
+      let dy = try Tensor.randomNormal([2, 24, 96, 96], seed: 2)
+      func step() throws {
+        try model(x)
+        try model.backward(dy)
+        try optimizer.update()
+      }
+      for _ in 0..<3 { try step() }
+      let allocations = MemoryPool.shared.statistics.systemAllocations
+      let newFaults = try (0..<5).map { _ in
+        let before = pageFaults(ofThread: false)
+        for _ in 0..<3 { try step() }
+        return pageFaults(ofThread: false) - before
+      }
+      #expect(MemoryPool.shared.statistics.systemAllocations == allocations)
+      #expect(newFaults.contains(0) || Sanitizer.isAddress || Sanitizer.isThread, "\(newFaults) page faults")
+    }
+  }
+
   @Test func `the second call reuses what the first one gave, once it is let go`() async {
     await #expect(processExitsWith: .success) {
       let norm = try InstanceNorm2D(numOfMaps: 3)
