@@ -53,7 +53,7 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     try checkDataType(style.dtype)
     try checkDataShape(style.shape)
     guard style.count > 0 else {
-      throw ModuleError.dataShape(module: label, expected: "a style with values", got: style.shape)
+      throw argument("style", expected: "at least one value for each map", got: "shape \(style.shape)")
     }
     let pictures = try batched(style)
     let planes: Shape = [pictures.shape[0], pictures.shape[1]]
@@ -67,8 +67,14 @@ public final class AdaptiveInstanceNorm2D: Normalization {
   /// Gives some data the style of another tensor, which is kept for calls without one.
   @discardableResult
   public func callAsFunction(_ data: Tensor, style: Tensor) throws -> Tensor {
-    try setStyle(style)
-    return try self(data)
+    let before = next
+    do {
+      try setStyle(style)
+      return try self(data)
+    } catch {
+      next = before
+      throw error
+    }
   }
 
   override var makesAffineValues: Bool { true }
@@ -79,17 +85,18 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     let maps = data.shape[data.shape.rank - 3]
     let (rows, styleMaps) = (style.mean.shape[0], style.mean.shape[1])
     guard rows == 1 || rows == images, styleMaps == maps else {
-      throw ModuleError.dataShape(
-        module: label,
-        expected: "data of \(styleMaps) maps, and as many pictures as the style or a style of one, "
-          + "for a style of shape \(style.tensor.shape)", got: data.shape)
+      throw argument(
+        "style", expected: "(\(images == 1 ? "1" : "1 or \(images)"), \(maps), H, W) for data of shape \(data.shape)",
+        got: style.tensor.shape)
     }
     guard style.tensor.isBeside(data) else {
       throw DeviceError.mismatch(operation: "\(label), style", expected: data.device, got: style.tensor.device)
     }
     func repeated(_ values: [Double]) throws -> Tensor {
-      let all = rows == images ? values : Array(repeatElement(values, count: images).joined())
-      return try Tensor(all, shape: [images, maps]).to(data.dtype.parameterDType).to(data.device)
+      let all = try Tensor(shape: [images, maps]) { (all: UnsafeMutableBufferPointer<Double>) in
+        for index in all.indices { all[index] = values[index % values.count] }
+      }
+      return try all.to(data.dtype.parameterDType).to(data.device)
     }
     return (
       try repeated(style.invStd.array(of: Double.self).map { $0 == 0 ? 0 : 1 / $0 }),
@@ -97,10 +104,19 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     )
   }
 
-  public override func updateData(_ data: Tensor) throws -> Tensor {
-    var result = try super.updateData(data)
-    if strength != 1 { try result.combine(1 - strength, data, beta: strength) }
-    return result
+  override func compute(
+    _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?, _ epilogue: Epilogue, into output: inout Tensor,
+    mean: inout Tensor, invStd: inout Tensor
+  ) throws {
+    if strength == 1 {
+      return try super.compute(input, scale, bias, epilogue, into: &output, mean: &mean, invStd: &invStd)
+    }
+    // The content is needed once more, also where the output takes its place.
+    var result = try Tensor(uninitializedLike: input)
+    try super.compute(input, scale, bias, .none, into: &result, mean: &mean, invStd: &invStd)
+    try result.combine(1 - strength, input, beta: strength)
+    if let residual = epilogue.residual { try result.combine(1, residual) }
+    output = result
   }
 
   public override func updateGrad(_ grad: Tensor) throws -> Tensor {

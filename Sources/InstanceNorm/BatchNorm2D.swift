@@ -23,4 +23,10 @@ public final class BatchNorm2D: Normalization {
       .batch, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, tracksRunningStats: trackRunningStats,
       momentum: momentum, activation: activation, residualPlace: residualPlace, name: name)
   }
+
+  public override var blueprint: Blueprint {
+    var blueprint = super.blueprint
+    blueprint.scheme["trackRunningStats"] = .bool(tracksRunningStats)
+    return blueprint
+  }
 }

@@ -80,17 +80,20 @@ public struct Blueprint: Equatable, Sendable, Codable {
 
   private static var builders: [String: Builder] {
     [
-      "InstanceNorm1D": instanceNorm(
+      "InstanceNorm1D": tracking(
+        false,
         InstanceNorm1D.init(
           numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "InstanceNorm2D": instanceNorm(
+      "InstanceNorm2D": tracking(
+        false,
         InstanceNorm2D.init(
           numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "InstanceNorm3D": instanceNorm(
+      "InstanceNorm3D": tracking(
+        false,
         InstanceNorm3D.init(
           numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "BatchNorm2D": instanceNorm(
-        BatchNorm2D.init(numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
+      "BatchNorm2D": tracking(
+        true, BatchNorm2D.init(numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
       "LayerNorm2D": {
         try LayerNorm2D(
           numOfMaps: $0.optionalInt("numOfMaps"), perElement: $0.extent(), epsilon: $0.double("epsilon"),
@@ -123,11 +126,12 @@ public struct Blueprint: Equatable, Sendable, Codable {
     Int?, Double, Bool, Bool, Double?, Activation, ResidualPlace, String?
   ) throws -> Module
 
-  private static func instanceNorm(_ make: @escaping Normalizer) -> Builder {
+  /// A builder of layers that may have running statistics, and do so or not unless their blueprint says.
+  private static func tracking(_ isUsual: Bool, _ make: @escaping Normalizer) -> Builder {
     {
       try make(
         $0.optionalInt("numOfMaps"), $0.double("epsilon"), $0.bool("affine"),
-        $0.scheme["trackRunningStats"] == nil ? false : $0.bool("trackRunningStats"), $0.momentum(), $0.activation(),
+        $0.scheme["trackRunningStats"] == nil ? isUsual : $0.bool("trackRunningStats"), $0.momentum(), $0.activation(),
         $0.residualPlace(), $0.string("name"))
     }
   }

@@ -75,15 +75,25 @@ public final class ConditionalInstanceNorm2D: Normalization {
   /// Runs the layer with one style.
   @discardableResult
   public func callAsFunction(_ data: Tensor, style: Int) throws -> Tensor {
-    try select(style: style)
-    return try self(data)
+    try withStyle(data) { try select(style: style) }
   }
 
   /// Runs the layer with a blend of styles, (1, S) or (N, S).
   @discardableResult
   public func callAsFunction(_ data: Tensor, weights: Tensor) throws -> Tensor {
-    try select(weights: weights)
-    return try self(data)
+    try withStyle(data) { try select(weights: weights) }
+  }
+
+  /// A call after a change of the style, which is taken back where the call fails.
+  private func withStyle(_ data: Tensor, _ change: () throws -> Void) throws -> Tensor {
+    let before = weights
+    do {
+      try change()
+      return try self(data)
+    } catch {
+      weights = before
+      throw error
+    }
   }
 
   override func parameterShape(maps: Int) -> Shape { [numOfStyles, maps] }
@@ -93,19 +103,20 @@ public final class ConditionalInstanceNorm2D: Normalization {
   private func repeated(_ weights: Tensor, images: Int) throws -> Tensor {
     let rows = weights.shape[0]
     guard rows == 1 || rows == images else {
-      throw argument(
-        "weights", expected: "shape (1, \(numOfStyles)) or (\(images), \(numOfStyles))", got: weights.shape)
+      let each = images == 1 ? "" : " or (\(images), \(numOfStyles))"
+      throw argument("weights", expected: "shape (1, \(numOfStyles))\(each)", got: weights.shape)
     }
     let values = try weights.array(of: Double.self)
-    let all = rows == 1 ? Array(repeatElement(values, count: images).joined()) : values
-    return try Tensor(all, shape: [images, numOfStyles]).to(weights.device)
+    return try Tensor(shape: [images, numOfStyles]) { (all: UnsafeMutableBufferPointer<Double>) in
+      for index in all.indices { all[index] = values[index % values.count] }
+    }
   }
 
   override var makesAffineValues: Bool { true }
 
   override func affineValues(for data: Tensor, images: Int) throws -> (scale: Tensor?, bias: Tensor?) {
     calledWeights = weights
-    let weights = Matrix(try repeated(weights, images: images))
+    let weights = Matrix(try repeated(weights, images: images).to(data.device))
     func blend(_ variable: Variable?) throws -> Tensor? {
       guard let rows = try checked(variable, for: data) else { return nil }
       var blended = try Tensor(uninitialized: [images, rows.shape[1]], dtype: rows.dtype, on: rows.device)
@@ -116,12 +127,14 @@ public final class ConditionalInstanceNorm2D: Normalization {
   }
 
   override func accumulate(
-    _ factor: Double, _ call: GradientCall, _ sums: Tensor, _ momentum: Double, scale: Variable, bias: Variable
+    _ factor: Double, _ call: GradientCall, _ grad: Tensor, _ momentum: Double, scale: Variable, bias: Variable
   ) throws {
-    let weights = Matrix(try repeated(calledWeights, images: call.mean.shape[0]), isTransposed: true)
+    let weights = try repeated(calledWeights, images: call.mean.shape[0]).to(call.input.device)
+    let byStyle = Matrix(weights, isTransposed: true)
     let backend = call.input.storage.backend
-    try backend.multiply(factor, weights, Matrix(sums, slice: 0), momentum, &bias.grad)
-    try backend.multiply(factor, weights, Matrix(sums, slice: 1), momentum, &scale.grad)
+    let sums = try sums(call, grad)
+    try backend.multiply(factor, byStyle, Matrix(sums, slice: 0), momentum, &bias.grad)
+    try backend.multiply(factor, byStyle, Matrix(sums, slice: 1), momentum, &scale.grad)
   }
 
   /// The gradient by the weights that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
@@ -141,7 +154,7 @@ public final class ConditionalInstanceNorm2D: Normalization {
     guard calledWeights.shape[0] == 1, images != 1 else { return result }
     // One row that all pictures had.
     var total = try Tensor(uninitialized: [1, numOfStyles], dtype: .float64, on: call.input.device)
-    let ones = try Tensor(repeating: 1, shape: [1, images], dtype: .float64)
+    let ones = try Tensor(repeating: 1, shape: [1, images], dtype: .float64, on: call.input.device)
     try backend.multiply(1, Matrix(ones), Matrix(result), 0, &total)
     return total
   }

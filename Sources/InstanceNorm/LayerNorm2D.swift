@@ -46,15 +46,18 @@ public final class LayerNorm2D: Normalization {
   }
 
   override func accumulate(
-    _ factor: Double, _ call: GradientCall, _ sums: Tensor, _ momentum: Double, scale: Variable, bias: Variable
+    _ factor: Double, _ call: GradientCall, _ grad: Tensor, _ momentum: Double, scale: Variable, bias: Variable
   ) throws {
     guard perElement != nil else {
-      return try super.accumulate(factor, call, sums, momentum, scale: scale, bias: bias)
+      return try super.accumulate(factor, call, grad, momentum, scale: scale, bias: bias)
     }
     try call.input.storage.backend.accumulateByElement(
       factor, call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
       epilogue: call.epilogue, momentum, scaleGradient: &scale.grad, biasGradient: &bias.grad)
   }
+
+  override var needsGradient: Bool { perElement != nil }
+  override var keepsSums: Bool { perElement == nil && super.keepsSums }
 
   override var ownArguments: String {
     perElement.map { "perElement: (\($0.height), \($0.width)), " } ?? ""

@@ -18,7 +18,7 @@ extension Module {
         throw FileError.notWritten(path: path, reason: "\(module.label) has no variables before its first call")
       }
       for (name, tensor) in Array(module.attrs) + module.vars.map({ ($0, $1.data) }) {
-        let isWhole = module.wholeAttrs.contains(name)
+        let isWhole = module.countAttrs.contains(name)
         let name = Self.join(prefix, module.fileNames[name] ?? name)
         if isWhole { wholeNumbers.insert(name) }
         guard tensors.updateValue(tensor, forKey: name) == nil else {
@@ -50,7 +50,21 @@ extension Module {
           return names.first { file.entries[$0] != nil } ?? names[0]
         }
         func read(_ name: String, like current: Tensor) throws -> Tensor {
-          let tensor = try file.tensor(named: nameInFile(name))
+          let found = nameInFile(name)
+          func fault(_ expected: String) -> FileError {
+            .unsupported(path: path, reason: "'\(found)': expected \(expected)")
+          }
+          let isCount = module.countAttrs.contains(name)
+          if isCount, file.entries[found] == nil {
+            return try Tensor(repeating: 0, shape: current.shape, dtype: current.dtype)
+          }
+          if !isCount, file.entries[found]?.dtype == "I64" {
+            throw fault("floating point values, got whole numbers (I64)")
+          }
+          let tensor = try file.tensor(named: found)
+          if isCount, let odd = try tensor.array(of: Double.self).first(where: { !isCountable($0) }) {
+            throw fault("a whole number, 0 or more, got \(odd)")
+          }
           guard tensor.shape == current.shape else {
             throw ModuleError.variable(
               module: module.label, name: name, expected: "shape \(current.shape)",
@@ -84,3 +98,5 @@ extension Module {
     for assign in assignments { assign() }
   }
 }
+
+private func isCountable(_ value: Double) -> Bool { value >= 0 && Int(exactly: value) != nil }

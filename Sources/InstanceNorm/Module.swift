@@ -32,7 +32,7 @@ open class Module: CustomStringConvertible {
   /// What the last ``backward(_:updParamGrads:scale:momentum:)`` gave.
   public private(set) var grad: Tensor?
 
-  /// Whether backward passes reach the variables. True until ``evalMode()``.
+  /// Whether backward passes reach this module's variables, and optimizers change them. True until ``evalMode()``.
   public private(set) var train = true
   /// The dtype of data and gradients.
   public private(set) var calcType = DType.float32
@@ -94,7 +94,7 @@ open class Module: CustomStringConvertible {
     self.grad = nil
     let result = try updateGrad(grad)
     self.grad = result
-    if updParamGrads && train { try accGradParams(grad, scale: scale, momentum: momentum) }
+    if updParamGrads && reachesVariables { try accGradParams(grad, scale: scale, momentum: momentum) }
     return result
   }
 
@@ -109,9 +109,12 @@ open class Module: CustomStringConvertible {
     if updGrad { return try backward(grad, updParamGrads: updParamGrads, scale: scale, momentum: momentum) }
     try checkGrad(grad)
     self.grad = nil
-    if updParamGrads && train { try accGradParams(grad, scale: scale, momentum: momentum) }
+    if updParamGrads && reachesVariables { try accGradParams(grad, scale: scale, momentum: momentum) }
     return nil
   }
+
+  /// Whether this module or one that it is made of is in training mode.
+  final var reachesVariables: Bool { train || children.contains(where: \.reachesVariables) }
 
   private func checkGrad(_ grad: Tensor) throws {
     guard let data else { throw ModuleError.backwardBeforeForward(module: label) }
@@ -243,8 +246,8 @@ open class Module: CustomStringConvertible {
     attrs = [:]
   }
 
-  /// The attributes that files hold as whole numbers.
-  var wholeAttrs: Set<String> { [] }
+  /// The attributes that files hold as whole numbers of 0 or more; those that lack them mean 0.
+  var countAttrs: Set<String> { [] }
 
   /// Whether the layer has yet to see data before it has variables.
   var isLazy: Bool { false }
@@ -262,10 +265,18 @@ open class Module: CustomStringConvertible {
     for (_, variable) in variables { try variable.grad.fill(with: 0) }
   }
 
-  /// One step down the gradients: `data -= learnRate grad`. (PuzzleLib's adds, and its losses give negated
-  /// gradients.)
+  /// One step down the gradients: `data -= learnRate grad`, of what is in training mode. (PuzzleLib's adds, and its
+  /// losses give negated gradients.)
   public final func updateParams(learnRate: Double) throws {
-    for (_, variable) in variables { try variable.data.combine(-learnRate, variable.grad) }
+    try forEachModule { _, module in
+      guard module.train else { return }
+      for variable in module.vars.values { try variable.data.combine(-learnRate, variable.grad) }
+    }
+  }
+
+  /// Another number after every change of a variable's data, its children's included.
+  final var variablesVersion: Int {
+    vars.values.reduce(0) { $0 &+ $1.version } &+ children.reduce(0) { $0 &+ $1.variablesVersion }
   }
 
   /// Lets backward passes reach the variables, and forgets the last call.
@@ -275,7 +286,8 @@ open class Module: CustomStringConvertible {
     for child in children { child.trainMode() }
   }
 
-  /// Keeps backward passes from the variables, and forgets the last call.
+  /// Keeps backward passes and optimizers from the variables, and forgets the last call. Of a module made of modules,
+  /// some may then be put back into training mode.
   open func evalMode() {
     train = false
     reset()

@@ -18,6 +18,9 @@ public enum ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
   case unsupportedType(module: String, got: DType, supported: [DType])
   /// A variable was given a shape, type or device that does not fit.
   case variable(module: String, name: String, expected: String, got: String)
+  /// A module that another is made of was called or reset by itself since the call whose gradient is asked for, or is
+  /// part of it twice.
+  case calledSince(module: String, part: String)
   /// The module gives data the style of another tensor, and has not been given one.
   case noStyle(module: String)
   /// A subclass lacks what its use needs.
@@ -44,6 +47,9 @@ public enum ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(module): cannot compute in \(got), only in \(supported.map(\.rawValue).joined(separator: ", "))"
     case .variable(let module, let name, let expected, let got):
       "\(module): variable '\(name)': expected \(expected), got \(got)"
+    case .calledSince(let module, let part):
+      "\(module): backward needs its call to be the last one of its \(part), which is there twice or was called or"
+        + " reset by itself since"
     case .noStyle(let module):
       "\(module): a style is needed: norm(data, style: style), or setStyle(_:) before"
     case .notOverridden(let module, let method):

@@ -46,6 +46,9 @@ public class Normalization: Module {
 
   private let mapsWereGiven: Bool
 
+  /// Where variables are made that a file brings.
+  private var place = Device.cpu
+
   /// The gradient by the residual that the last ``Module/backward(_:updParamGrads:scale:momentum:)`` took beside that
   /// by the data, ``Module/grad``; nil where that is nil, and when the call before it had no residual.
   public var residualGrad: Tensor? { grad == nil ? nil : lastResidualGrad }
@@ -72,7 +75,7 @@ public class Normalization: Module {
   private var lastCall: Call?
 
   /// The sums over each plane that ``updateGrad(_:)`` took, for ``accGradParams(_:scale:momentum:)`` after it.
-  private var kept: (sums: Tensor, origin: Origin)?
+  private var kept: (sums: Tensor, origin: Origin, variablesVersion: Int)?
 
   /// - Parameters:
   ///   - sharing: which planes share their moments.
@@ -130,7 +133,7 @@ public class Normalization: Module {
   public final var runningVar: Tensor? { attrs["runningVar"] }
   /// How many calls have moved the running statistics.
   public final var numOfBatches: Int {
-    Int((try? attrs["numOfBatches"]?.array(of: Double.self).first) ?? 0)
+    Int(exactly: (try? attrs["numOfBatches"]?.array(of: Double.self).first) ?? 0) ?? 0
   }
 
   override func varsDidChange() {
@@ -181,7 +184,12 @@ public class Normalization: Module {
         module: label, name: name, expected: "a number for each map", got: "shape \(found)")
     }
     try checkMaps(maps)
-    try makeVariables(maps: maps)
+    try makeVariables(maps: maps, on: place)
+  }
+
+  public override func to(_ device: Device) throws {
+    try super.to(device)
+    place = device
   }
 
   final override func uninitialize() {
@@ -198,7 +206,7 @@ public class Normalization: Module {
     ]
   }
 
-  override var wholeAttrs: Set<String> { ["numOfBatches"] }
+  override var countAttrs: Set<String> { ["numOfBatches"] }
 
   public override var blueprint: Blueprint {
     var blueprint = super.blueprint
@@ -312,8 +320,7 @@ public class Normalization: Module {
     try checkDataShape(data.shape)
     try checkDataType(data.dtype)
     let residual = try residual.map { try batched(data.agreeing($0, "\(label), residual")) }
-    let images = try prepare(for: data)
-    let (scale, bias) = try affineValues(for: data, images: images)
+    let (images, scale, bias) = try prepare(for: data)
     var (mean, invStd) = try statistics(for: data, images: images)
     // Also lets go of the data, where it is the last call's.
     reset()
@@ -345,8 +352,7 @@ public class Normalization: Module {
   }
 
   private func forward(batched data: Tensor, residual: Tensor?, activation: Activation) throws -> Tensor {
-    let images = try prepare(for: data)
-    let (scale, bias) = try affineValues(for: data, images: images)
+    let (images, scale, bias) = try prepare(for: data)
     var (mean, invStd) = try statistics(for: data, images: images)
     forgetCall()
     var output = try Tensor(uninitializedLike: data)
@@ -361,15 +367,24 @@ public class Normalization: Module {
     return output
   }
 
-  /// Checks what only this class knows of, and makes the variables where the data is the first.
-  ///
-  /// - Returns: N.
-  private func prepare(for data: Tensor) throws -> Int {
+  /// Checks all that a call rests on, and makes the variables where the data is the first.
+  private func prepare(for data: Tensor) throws -> (images: Int, scale: Tensor?, bias: Tensor?) {
     let isSingle = data.shape.rank == spatialRank + 1
     let images = isSingle ? 1 : data.shape[0]
     if tracksRunningStats { try checkTracking(data, images: images) }
-    if numOfMaps == nil, fixesMaps { try makeVariables(maps: data.shape[isSingle ? 0 : 1], on: data.device) }
-    return images
+    guard numOfMaps == nil, fixesMaps else {
+      let (scale, bias) = try affineValues(for: data, images: images)
+      return (images, scale, bias)
+    }
+    try makeVariables(maps: data.shape[isSingle ? 0 : 1], on: data.device)
+    do {
+      let (scale, bias) = try affineValues(for: data, images: images)
+      return (images, scale, bias)
+    } catch {
+      // Data that cannot be normalised does not decide.
+      uninitialize()
+      throw error
+    }
   }
 
   private func checkTracking(_ data: Tensor, images: Int) throws {
@@ -378,13 +393,20 @@ public class Normalization: Module {
       let width = PlaneSets(sharing, images: images, maps: maps).width
       guard width * (data.count / (images * maps)) > 1 else {
         throw ModuleError.dataShape(
-          module: label, expected: "more than one value for each mean, as a single one has no variance to track",
-          got: data.shape)
+          module: label,
+          expected: "with more than one value for each mean, as a single one has no variance to track", got: data.shape)
       }
     }
-    if let runningMean, !runningMean.isBeside(data) {
-      throw DeviceError.mismatch(
-        operation: "\(label), running statistics", expected: data.device, got: runningMean.device)
+    guard let maps = numOfMaps else { return }
+    for name in ["runningMean", "runningVar"] {
+      guard let tensor = attrs[name], tensor.shape.rank == 1, tensor.shape[0] == maps, tensor.dtype == .float64 else {
+        throw ModuleError.variable(
+          module: label, name: name, expected: "shape (\(maps),), float64",
+          got: attrs[name].map { "\($0.shape), \($0.dtype)" } ?? "nothing")
+      }
+      guard tensor.isBeside(data) else {
+        throw DeviceError.mismatch(operation: "\(label), \(name)", expected: data.device, got: tensor.device)
+      }
     }
   }
 
@@ -395,7 +417,7 @@ public class Normalization: Module {
   private var usesRunningStats: Bool { tracksRunningStats && !train }
 
   /// Normalises, by whatever statistics are the ones, and moves the running ones.
-  private func compute(
+  func compute(
     _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?, _ epilogue: Epilogue, into output: inout Tensor,
     mean: inout Tensor, invStd: inout Tensor
   ) throws {
@@ -467,10 +489,13 @@ public class Normalization: Module {
     let hasShape =
       variableShape.rank == 1
       ? tensor.shape.rank == 1 && tensor.shape[0] == numOfMaps : tensor.shape == variableShape
-    guard hasShape, tensor.dtype == calcType.parameterDType else {
+    guard hasShape, tensor.dtype == calcType.parameterDType, tensor.layout == .nchw else {
+      // Only shapes of three extents have another layout.
+      func named(_ layout: Layout) -> String { variableShape.rank < 3 ? "" : ", \(layout)" }
       throw ModuleError.variable(
-        module: label, name: variable.name, expected: "shape \(variableShape), \(calcType.parameterDType)",
-        got: "\(tensor.shape), \(tensor.dtype)")
+        module: label, name: variable.name,
+        expected: "shape \(variableShape), \(calcType.parameterDType)\(named(.nchw))",
+        got: "\(tensor.shape), \(tensor.dtype)\(named(tensor.layout))")
     }
     guard tensor.isBeside(data) else {
       throw DeviceError.mismatch(
@@ -508,35 +533,45 @@ public class Normalization: Module {
       scale: call.scale, bias: call.bias, epilogue: call.epilogue, sums: &sums, into: &result,
       residualGradient: &residualGrad)
     if residual != nil { lastResidualGrad = try unbatched(residualGrad ?? call.grad, like: call.data) }
-    if keepsSums { kept = (sums, Origin(tensor: grad)) }
+    if keepsSums { kept = (sums, Origin(tensor: grad), variablesVersion) }
     return try unbatched(result, like: call.data)
   }
 
   public override func accGradParams(_ grad: Tensor, scale factor: Double, momentum: Double) throws {
-    let call = try gradientCall(grad)
+    // With the sums at hand, nothing looks at the gradient in the data's layout.
+    let call = try gradientCall(grad, inLayout: keptSums(grad) == nil || needsGradient)
     guard let scale, let bias else { return }
-    let sums = try sums(call, grad)
-    kept = nil
     try scale.grad.makeUnique()
     try bias.grad.makeUnique()
-    try accumulate(factor, call, sums, momentum, scale: scale, bias: bias)
+    try accumulate(factor, call, grad, momentum, scale: scale, bias: bias)
+    kept = nil
   }
 
   /// `grad = factor new + momentum old` for both variables.
   func accumulate(
-    _ factor: Double, _ call: GradientCall, _ sums: Tensor, _ momentum: Double, scale: Variable, bias: Variable
+    _ factor: Double, _ call: GradientCall, _ grad: Tensor, _ momentum: Double, scale: Variable, bias: Variable
   ) throws {
     let backend = call.input.storage.backend
+    let sums = try sums(call, grad)
     try backend.accumulate(factor, sums, row: 0, momentum, &bias.grad)
     try backend.accumulate(factor, sums, row: 1, momentum, &scale.grad)
   }
 
+  /// Whether ``accumulate(_:_:_:_:scale:bias:)`` takes more than the sums.
+  var needsGradient: Bool { false }
+
   /// Whether a gradient by the data leaves its sums for what follows it.
   var keepsSums: Bool { train && affine }
 
+  /// What the gradient by the data left, if that was of this gradient and these variables.
+  private func keptSums(_ grad: Tensor) -> Tensor? {
+    guard let kept, kept.origin.isSame(as: grad), kept.variablesVersion == variablesVersion else { return nil }
+    return kept.sums
+  }
+
   /// The sums of dn and of dn xhat over each plane, (2, N, C): what the gradient by the data left, or anew.
   final func sums(_ call: GradientCall, _ grad: Tensor) throws -> Tensor {
-    if let kept, kept.origin.isSame(as: grad) { return kept.sums }
+    if let kept = keptSums(grad) { return kept }
     var sums = try Tensor(uninitialized: call.sumsShape, dtype: .float64, on: call.input.device)
     try call.input.storage.backend.gradientSums(
       call.grad, input: call.input, mean: call.mean, invStd: call.invStd, scale: call.scale, bias: call.bias,
@@ -564,11 +599,12 @@ public class Normalization: Module {
     var sumsShape: Shape { [2, mean.shape[0], mean.shape[1]] }
   }
 
-  final func gradientCall(_ grad: Tensor) throws -> GradientCall {
+  /// - Parameter inLayout: whether the gradient is brought to the data's layout.
+  final func gradientCall(_ grad: Tensor, inLayout: Bool = true) throws -> GradientCall {
     guard let inData, let saveMean, let saveInvVar, let lastCall, lastCall.origin.isSame(as: inData) else {
       throw ModuleError.backwardBeforeForward(module: label)
     }
-    let grad = try batched(inData.agreeing(grad, "\(label), backward"))
+    let grad = inLayout ? try batched(inData.agreeing(grad, "\(label), backward")) : grad
     let (scale, bias) = try lastCall.affine ?? affineValues(for: inData, images: saveMean.shape[0])
     return GradientCall(
       data: inData, input: try batched(inData), mean: saveMean, invStd: saveInvVar, grad: grad, scale: scale,

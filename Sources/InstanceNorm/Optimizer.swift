@@ -18,7 +18,7 @@ open class Optimizer {
   /// How many steps have been taken since ``setup(on:)``.
   public private(set) var stepCount = 0
 
-  private var slots: [(variable: Variable, state: [Tensor])]?
+  private var slots: [(module: Module, variable: Variable, state: [Tensor])]?
 
   /// - Throws: ``OptimizerError/argument(name:expected:got:)`` when the rate is negative or not finite.
   public init(learnRate: Double) throws {
@@ -39,25 +39,29 @@ open class Optimizer {
     throw ModuleError.notOverridden(module: "\(type(of: self))", method: "step")
   }
 
-  /// Takes on a module's variables, its children's too, with fresh state. Again after ``Module/calcMode(_:)`` or
-  /// ``Module/to(_:)``.
+  /// Takes on a module's variables, its children's too, with fresh state. Again after ``Module/calcMode(_:)``,
+  /// ``Module/to(_:)`` or ``Sequential/append(_:)``.
   ///
   /// - Throws: ``OptimizerError/lazy(module:)`` for a layer that has yet to see data before it has variables.
   public func setup(on module: Module) throws {
     try module.forEachModule { _, module in
       if module.isLazy { throw OptimizerError.lazy(module: module.label) }
     }
-    slots = try module.variables.map { _, variable in
+    var found: [(module: Module, variable: Variable)] = []
+    module.forEachModule { _, module in
+      found += module.vars.sorted { $0.key < $1.key }.map { (module, $0.value) }
+    }
+    slots = try found.map { module, variable in
       let state = try (0..<max(stateTensorCount, 0)).map { _ in
         let grad = variable.grad
         return try Tensor(repeating: 0, shape: grad.shape, dtype: grad.dtype, layout: grad.layout, on: grad.device)
       }
-      return (variable, state)
+      return (module, variable, state)
     }
     stepCount = 0
   }
 
-  /// Takes one step.
+  /// Takes one step with all variables of modules that are in training mode.
   ///
   /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` or `DeviceError` when the
   ///   variables are no longer of the shape and type, or where, they were then.
@@ -65,11 +69,11 @@ open class Optimizer {
     guard var slots else { throw OptimizerError.notSetUp }
     try Self.check("learnRate", learnRate, "a finite number, 0 or more") { $0 >= 0 && $0.isFinite }
     // All of them before any changes, so that a step is taken whole or not at all.
-    for (variable, state) in slots { try check(variable, state) }
+    for (_, variable, state) in slots { try check(variable, state) }
     // Taken out while it changes: a second reference would make every step a copy.
     self.slots = []
     defer { self.slots = slots }
-    for index in slots.indices {
+    for index in slots.indices where slots[index].module.train {
       let variable = slots[index].variable
       try step(variable, state: &slots[index].state, number: stepCount + 1)
     }

@@ -22,12 +22,14 @@ public final class Sequential: Module {
 
   /// The steps of the last call, and of these the gradients that came to them.
   private var steps: [Step] = []
-  private var kept: (grads: [Tensor?], origin: Tensor)?
+  private var kept: (grads: [Tensor?], origin: Tensor, variablesVersion: Int)?
 
   private struct Step {
     let module: Module
     /// What it does beside its own.
     let fused: Activation?
+    /// What it was given.
+    var data: Tensor?
   }
 
   /// - Parameters:
@@ -39,7 +41,8 @@ public final class Sequential: Module {
     for module in modules { try append(module) }
   }
 
-  /// Adds a module at the end. It takes on the type that this one computes in, and its mode.
+  /// Adds a module at the end. It takes on the type that this one computes in, and evaluation mode where this one is in
+  /// that. An optimizer has to be set up again.
   ///
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when a module has its name or is it, and
   ///   what ``Module/calcMode(_:)`` throws.
@@ -74,7 +77,8 @@ public final class Sequential: Module {
   public func module(at index: Int) throws -> Module {
     guard modules.indices.contains(index) else {
       throw ModuleError.argument(
-        module: label, name: "index", expected: "0 to \(modules.count - 1)", got: "\(index)")
+        module: label, name: "index",
+        expected: modules.isEmpty ? "modules" : "0 to \(modules.count - 1)", got: "\(index)")
     }
     return modules[index]
   }
@@ -82,7 +86,12 @@ public final class Sequential: Module {
   public override var supportedTypes: [DType] { DType.allCases }
 
   public override func checkDataShape(_ shape: Shape) throws {
-    try modules.first?.checkDataShape(shape)
+    // Through all of them, so that data which a later one refuses leaves no trace in those before.
+    var shape = shape
+    for module in modules {
+      try module.checkDataShape(shape)
+      shape = try module.dataShape(from: shape)
+    }
   }
 
   public override func dataShape(from shape: Shape) throws -> Shape {
@@ -97,7 +106,8 @@ public final class Sequential: Module {
     kept = nil
     steps = plan()
     var result = data
-    for step in steps {
+    for (index, step) in steps.enumerated() {
+      steps[index].data = result
       if let fused = step.fused, let norm = step.module as? Normalization {
         result = try norm.call(result, fusing: fused)
       } else {
@@ -132,10 +142,12 @@ public final class Sequential: Module {
   }
 
   public override func accGradParams(_ grad: Tensor, scale: Double, momentum: Double) throws {
-    if kept?.origin.storage !== grad.storage { try propagate(grad, toData: false) }
+    if kept?.origin.storage !== grad.storage || kept?.variablesVersion != variablesVersion {
+      try propagate(grad, toData: false)
+    }
     guard let grads = kept?.grads else { return }
     kept = nil
-    for (step, grad) in zip(steps, grads) where step.module.train {
+    for (step, grad) in zip(steps, grads) where step.module.reachesVariables {
       if let grad { try step.module.accGradParams(grad, scale: scale, momentum: momentum) }
     }
   }
@@ -149,11 +161,15 @@ public final class Sequential: Module {
     var grads: [Tensor?] = Array(repeating: nil, count: steps.count)
     var result = grad
     for index in steps.indices.reversed() {
+      let module = steps[index].module
+      guard let data = module.inData, data.storage === steps[index].data?.storage else {
+        throw ModuleError.calledSince(module: label, part: module.label)
+      }
       grads[index] = result
       if index == 0 && !toData { break }
-      result = try steps[index].module.backward(result, updParamGrads: false)
+      result = try module.backward(result, updParamGrads: false)
     }
-    kept = (grads, grad)
+    kept = (grads, grad, variablesVersion)
     return result
   }
 

@@ -7,7 +7,11 @@ public final class Variable {
   /// What the module calls it: `scale`.
   public let name: String
   /// The values. Whoever assigns keeps shape and dtype; the module checks at its next call.
-  public var data: Tensor
+  public var data: Tensor {
+    didSet { version &+= 1 }
+  }
+  /// Another one after every change of ``data``.
+  private(set) var version = 0
   /// The gradient, of the same shape and dtype; zeros at first.
   public var grad: Tensor
 

@@ -6,12 +6,19 @@ extension Backend {
   ) throws {
     let (a, b) = (try HostMatrix(first), try HostMatrix(second))
     try target.updateOnHost { values in
+      var totals = Array(repeating: 0.0, count: b.columns)
       for row in 0..<a.rows {
-        for column in 0..<b.columns {
-          var total = 0.0
-          for index in 0..<a.columns { total += a[row, index] * b[index, column] }
+        for column in totals.indices { totals[column] = 0 }
+        // Along rows, as they lie in memory.
+        for index in 0..<a.columns {
+          let factor = a[row, index]
+          b.withRow(index) { values in
+            for column in totals.indices { totals[column] += factor * values[column] }
+          }
+        }
+        for column in totals.indices {
           let place = row * b.columns + column
-          values[place] = alpha * total + (beta == 0 ? 0 : beta * values[place])
+          values[place] = alpha * totals[column] + (beta == 0 ? 0 : beta * values[place])
         }
       }
     }
@@ -65,24 +72,30 @@ extension Backend {
   }
 }
 
-/// A matrix in float64 where the processor reads it.
+/// A matrix in float64, row by row, where the processor reads it.
 private struct HostMatrix {
   let rows: Int
   let columns: Int
   private let values: [Double]
-  private let isTransposed: Bool
 
   init(_ matrix: Matrix) throws {
     let shape = matrix.tensor.shape.dimensions.suffix(2)
     let (height, width) = (shape[shape.startIndex], shape[shape.startIndex + 1])
-    isTransposed = matrix.isTransposed
-    (rows, columns) = isTransposed ? (width, height) : (height, width)
     let all = try matrix.tensor.array(of: Double.self)
-    values = Array(all[matrix.slice * height * width..<(matrix.slice + 1) * height * width])
+    let first = matrix.slice * height * width
+    if matrix.isTransposed {
+      (rows, columns) = (width, height)
+      values = (0..<height * width).map { all[first + $0 % height * width + $0 / height] }
+    } else {
+      (rows, columns) = (height, width)
+      values = Array(all[first..<first + height * width])
+    }
   }
 
-  subscript(row: Int, column: Int) -> Double {
-    isTransposed ? values[column * rows + row] : values[row * columns + column]
+  subscript(row: Int, column: Int) -> Double { values[row * columns + column] }
+
+  func withRow(_ row: Int, _ body: (UnsafeBufferPointer<Double>) -> Void) {
+    values.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[row * columns..<(row + 1) * columns])) }
   }
 }
 

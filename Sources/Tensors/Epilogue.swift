@@ -28,6 +28,13 @@ public enum Activation: Hashable, Sendable {
   /// n above 0, `slope` n below and at 0.
   case leakyReLU(slope: Double = 0.01)
 
+  /// The same with the slope that the kernels have, where these are for a type: so that a layer and an activation after
+  /// it give the same together and apart.
+  package func rounded(for dtype: DType) -> Activation {
+    if case .leakyReLU(let slope) = self, dtype != .float64 { return .leakyReLU(slope: Double(Float(slope))) }
+    return self
+  }
+
   /// What n below 0 is multiplied by.
   package var negativeSlope: Double {
     switch self {

@@ -53,8 +53,10 @@ struct Transfer: ParsableCommand {
     // No epsilon: the result's deviation is the style's also where the content hardly has one. A channel without any
     // becomes the style's mean.
     let norm = try AdaptiveInstanceNorm2D(epsilon: 0, strength: strength)
-    try norm.calcMode(content.tensor.dtype)
-    let result = try norm(content.tensor, style: style.tensor.to(content.tensor.dtype))
-    try content.write(result, to: output)
+    // In the wider of the two types, which may hold colours that the content's does not.
+    let wide = [content.tensor.dtype, style.tensor.dtype].contains(.float64) ? DType.float64 : .float32
+    try norm.calcMode(wide)
+    let result = try norm(content.tensor.to(wide), style: style.tensor.to(wide))
+    try content.write(result.to(content.tensor.dtype), to: output)
   }
 }

@@ -214,7 +214,7 @@ import Testing
     let norm = try BatchNorm2D(numOfMaps: 3)
     let before = try #require(norm.runningVar)
     // A single value has no variance.
-    let expected = "more than one value for each mean, as a single one has no variance to track"
+    let expected = "with more than one value for each mean, as a single one has no variance to track"
     #expect(throws: ModuleError.dataShape(module: "BatchNorm2D", expected: expected, got: [1, 3, 1, 1])) {
       try norm(Tensor.ones([1, 3, 1, 1]))
     }

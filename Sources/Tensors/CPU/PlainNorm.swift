@@ -8,6 +8,8 @@ struct PlainNorm {
   let call: NormCall
 
   init(_ call: NormCall) {
+    var call = call
+    call.activation = call.activation.rounded(for: call.planes.dtype)
     self.call = call
   }
 
@@ -30,16 +32,25 @@ struct PlainNorm {
     }
   }
 
-  /// Takes the moments of the planes of a band.
-  func moments(of band: Band, block: UnsafeMutablePointer<Double>, into moments: UnsafeMutablePointer<Moments>) {
+  /// Takes the moments of the planes of a band, of their values times `prescale`.
+  func moments(
+    of band: Band, prescale: Double = 1, block: UnsafeMutablePointer<Double>,
+    into moments: UnsafeMutablePointer<Moments>
+  ) {
     let source = Run(call.input, call.planes.dtype, band, stride: call.planes.stride)
     let depth = reductionDepth(call.planes.size)
     withUnsafeTemporaryAllocation(of: Moments.self, capacity: depth * band.width) { levels in
       guard let pieces = levels.baseAddress else { return }
       pieces.initialize(repeating: Moments(), count: levels.count)
-      planeMoments(of: source, call.planes.size, block: block, into: pieces)
+      planeMoments(of: source, call.planes.size, prescale: prescale, block: block, into: pieces)
       moments.update(from: pieces, count: band.width)
     }
+  }
+
+  /// The largest magnitude in a plane; what is not finite, if there is such.
+  func largestMagnitude(in band: Band, block: UnsafeMutablePointer<Double>) -> Double {
+    let source = Run(call.input, call.planes.dtype, band, stride: call.planes.stride)
+    return Tensors.largestMagnitude(in: source, 0, call.planes.size, block: block)
   }
 
   /// Normalises the planes of a band by the statistics that the call has. Parameters as

@@ -3,6 +3,8 @@ struct PlainNormGradient {
   let call: NormGradientCall
 
   init(_ call: NormGradientCall) {
+    var call = call
+    call.activation = call.activation.rounded(for: call.planes.dtype)
     self.call = call
   }
 

@@ -38,28 +38,42 @@ extension NormPasses {
 
   /// Gives all planes of a set the statistics of their merged moments.
   private func share(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) {
-    var standardization = merged(set, of: sets, moments)
-    // Sums in float32 may have left its range. Of planes so extreme they are taken again, in float64.
-    if !ordinary.contains(standardization.invStd), call.planes.dtype != .float64 {
+    var total = merged(set, of: sets, moments)
+    var prescale = 1.0
+    if isOutOfRange(total) {
+      // Rare: of planes so extreme, moments are taken again, in float64 and brought into its range.
       withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
-        for member in 0..<sets.width {
-          let plane = sets[set, member]
-          PlainNorm(call).moments(
-            of: call.planes.band(ofPlane: plane), block: block.baseAddress!, into: moments + plane)
+        let (plain, block) = (PlainNorm(call), block.baseAddress!)
+        let bands = (0..<sets.width).map { call.planes.band(ofPlane: sets[set, $0]) }
+        if call.planes.dtype == .float64 {
+          // Where one is NaN, so is the set.
+          let largest = bands.reduce(0.0) { max($0, plain.largestMagnitude(in: $1, block: block)) }
+          prescale = Standardization.prescale(magnitude: largest)
+        }
+        for band in bands {
+          plain.moments(of: band, prescale: prescale, block: block, into: moments + band.firstPlane)
         }
       }
-      standardization = merged(set, of: sets, moments)
+      total = merged(set, of: sets, moments)
     }
+    let standardization = Standardization(total, epsilon: call.epsilon, prescale: prescale)
     for member in 0..<sets.width {
       call.mean?[sets[set, member]] = standardization.mean
       call.invStd?[sets[set, member]] = standardization.invStd
     }
   }
 
-  private func merged(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) -> Standardization {
+  /// Whether sums may have left the range of what they were taken in: float32 by the kernels, else float64.
+  private func isOutOfRange(_ moments: Moments) -> Bool {
+    call.planes.dtype == .float64
+      ? Standardization.leftRange(moments, epsilon: call.epsilon)
+      : !ordinary.contains(Standardization(moments, epsilon: call.epsilon, prescale: 1).invStd)
+  }
+
+  private func merged(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) -> Moments {
     var total = Moments()
     for member in 0..<sets.width { total.merge(moments[sets[set, member]]) }
-    return Standardization(total, epsilon: call.epsilon, prescale: 1)
+    return total
   }
 }
 
