@@ -41,6 +41,16 @@ private final class FarBackend: Backend {
   ) throws {
     try cpu.applyGradient(function, gradient, input: input, output: output, into: &inputGradient)
   }
+  func multiply(_ alpha: Double, _ first: Matrix, _ second: Matrix, _ beta: Double, _ target: inout Tensor) throws {
+    // Callers have brought everything here.
+    for tensor in [first.tensor, second.tensor, target] where tensor.storage.backend !== self {
+      throw DeviceError.mismatch(operation: "multiplying", expected: Device(self), got: tensor.device)
+    }
+    func host(_ matrix: Matrix) throws -> Matrix {
+      Matrix(try matrix.tensor.toHost(), slice: matrix.slice, isTransposed: matrix.isTransposed)
+    }
+    try cpu.multiply(alpha, host(first), host(second), beta, &target)
+  }
   func normalize(
     _ input: Tensor, over sharing: MomentSharing, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
     into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
@@ -149,6 +159,17 @@ private final class FarBackend: Backend {
       return try (results + [model(x)]).map(bits)
     }
     #expect(try train(on: far) == train(on: .cpu))
+  }
+
+  @Test func `variables that a file brings are where the layer was put`() throws {
+    let folder = TemporaryFolder()
+    let trained = try BatchNorm2D(numOfMaps: 3)
+    try trained.save(to: folder.file("b.safetensors"))
+    let lazy = try BatchNorm2D()
+    try lazy.to(far)
+    try lazy.load(from: folder.file("b.safetensors"))
+    #expect(lazy.scale?.data.device == far && lazy.runningVar?.device == far)
+    try lazy(Tensor.randomNormal([2, 3, 4, 4], seed: 1).to(far))
   }
 
   @Test func `values are read and written through the device`() throws {

@@ -62,6 +62,8 @@ import Testing
     let after = try #require(byElement.bias).grad.doubles
     #expect(zip(after, before).allSatisfy { abs($0 - 2.5 * $1) < 1e-12 })
     #expect(throws: ModuleError.self) { try byElement(Tensor.zeros([2, 3, 4, 5], dtype: .float64)) }
+    byElement.scale?.data = try Tensor.ones([3, 5, 4], dtype: .float64).to(.nhwc)
+    #expect(throws: ModuleError.self) { try byElement(x) }
   }
 
   // MARK: Without a batch
@@ -239,6 +241,46 @@ import Testing
     #expect(try before.doubles == [1, 1, 1])
   }
 
+  @Test func `running statistics that cannot be are refused`() throws {
+    let path = folder.file("r.safetensors")
+    let x = try Tensor.randomNormal([2, 3, 4, 4], seed: 1)
+    let norm = try BatchNorm2D(numOfMaps: 3)
+    try norm.save(to: path)
+    let file = try SafetensorsFile(contentsOf: path)
+    var tensors: [String: Tensor] = [:]
+    for name in file.names { tensors[name] = try file.tensor(named: name) }
+    // Without a count, as old files are, it is 0.
+    tensors["num_batches_tracked"] = nil
+    try SafetensorsFile.write(tensors, to: path)
+    try norm(x)
+    try norm.load(from: path)
+    #expect(norm.numOfBatches == 0)
+    for count in [Double.nan, -1, 0.5, 1e300] {
+      tensors["num_batches_tracked"] = try Tensor([count], shape: [])
+      try SafetensorsFile.write(tensors, to: path)
+      #expect(throws: FileError.self) { try norm.load(from: path) }
+    }
+    tensors["num_batches_tracked"] = nil
+    tensors["weight"] = try Tensor([1, 2, 3] as [Double])
+    try SafetensorsFile.write(tensors, wholeNumbers: ["weight"], to: path)
+    #expect(throws: FileError.self) { try norm.load(from: path) }
+
+    for name in ["runningMean", "runningVar"] {
+      for wrong in [try Tensor([1.0]), try Tensor([1, 2, 3, 4, 5, 6] as [Double]), try Tensor([1, 2, 3] as [Float])] {
+        let norm = try BatchNorm2D(numOfMaps: 3)
+        norm.setAttr(name, wrong)
+        let expected = "shape (3,), float64"
+        let got = "\(wrong.shape), \(wrong.dtype)"
+        let error = ModuleError.variable(module: "BatchNorm2D", name: name, expected: expected, got: got)
+        #expect(throws: error) { try norm(x) }
+        norm.evalMode()
+        #expect(throws: error) { try norm(x) }
+      }
+    }
+    norm.setAttr("numOfBatches", try Tensor([Double.nan], shape: []))
+    #expect(norm.numOfBatches == 0)
+  }
+
   @Test func `the running variance is unbiased, also where it is far below epsilon`() throws {
     let norm = try InstanceNorm2D(numOfMaps: 1, trackRunningStats: true, momentum: 1)
     let values = [1e-6, 3e-6, 5e-6, 2e-6].map(Float.init)
@@ -311,6 +353,73 @@ import Testing
     #expect(adain.style == nil)
   }
 
+  @Test func `strength counts in every kind of call`() throws {
+    let adain = try AdaptiveInstanceNorm2D(strength: 0.25)
+    try adain.calcMode(.float64)
+    let shape: Shape = [2, 3, 5, 4]
+    let x = try Tensor.randomNormal(shape, mean: 4, seed: 1, dtype: .float64)
+    let residual = try Tensor.randomNormal(shape, seed: 2, dtype: .float64)
+    let dy = try Tensor.randomNormal(shape, seed: 3, dtype: .float64)
+    try adain.setStyle(.randomNormal([1, 3, 8, 8], mean: -3, deviation: 2, seed: 4, dtype: .float64))
+    let y = try adain(x)
+    let dx = try adain.backward(dy)
+    let more = try adain(x, residual: residual)
+    #expect(zip(try more.doubles, try (y + residual).doubles).allSatisfy { abs($0 - $1) < 1e-12 })
+    #expect(try bits(adain.backward(dy)) == bits(dx))
+    #expect(try bits(#require(adain.residualGrad)) == bits(dy))
+    var inPlace = try x.to(.nhwc)
+    try adain.normalize(inPlace: &inPlace, residual: residual)
+    #expect(inPlace.layout == .nhwc)
+    #expect(zip(try inPlace.doubles, try more.doubles).allSatisfy { abs($0 - $1) < 1e-12 })
+  }
+
+  @Test func `a call that fails changes no style and no number of maps`() throws {
+    let (x, other) = (try Tensor.randomNormal([2, 3, 4, 4], seed: 1), try Tensor.randomNormal([1, 2, 4, 4], seed: 2))
+    let adain = try AdaptiveInstanceNorm2D()
+    try adain(x, style: x)
+    #expect(throws: ModuleError.self) { try adain(x, style: other) }
+    #expect(adain.style?.shape == x.shape)
+    let norm = try ConditionalInstanceNorm2D(numOfStyles: 2)
+    #expect(throws: ModuleError.self) { try norm(x, weights: Tensor.ones([3, 2])) }
+    #expect(norm.numOfMaps == nil && norm.scale == nil && norm.weights.shape == [1, 2])
+    // Nor does data that a later layer refuses leave a trace in an earlier one.
+    let batch = try BatchNorm2D()
+    let model = try Sequential([batch, InstanceNorm2D(numOfMaps: 2)])
+    #expect(throws: ModuleError.self) { try model(x) }
+    #expect(batch.numOfMaps == nil && batch.numOfBatches == 0)
+    // More planes than there is memory for, of nothing.
+    let shape: Shape = [1 << 40, 3, 0, 4]
+    let empty = try Tensor.zeros(shape)
+    #expect(throws: TensorError.self) { try norm(empty) }
+    try adain.setStyle(.ones([1, 3, 2, 2]))
+    #expect(throws: TensorError.self) { try adain(empty) }
+  }
+
+  @Test func `float64 beyond the range of its squares`() throws {
+    for factor in [1e200, 1e-200] {
+      let x = try Tensor.randomNormal([3, 4, 5, 6], mean: 1, seed: 1, dtype: .float64)
+      let large = try factor * x
+      let dy = try Tensor.randomNormal([3, 4, 5, 6], seed: 2, dtype: .float64)
+      for norm in [
+        try BatchNorm2D(numOfMaps: 4, epsilon: 0, trackRunningStats: false), try LayerNorm2D(numOfMaps: 4, epsilon: 0),
+        try GroupNorm2D(groups: 2, numOfMaps: 4, epsilon: 0), try InstanceNorm2D(numOfMaps: 4, epsilon: 0),
+      ] as [Normalization] {
+        try norm.calcMode(.float64)
+        let (y, dx) = (try norm(x).doubles, try norm.backward(dy).doubles)
+        #expect(zip(try norm(large).doubles, y).allSatisfy { abs($0 - $1) < 1e-12 }, "\(norm)")
+        #expect(zip(try norm.backward(dy).doubles, dx).allSatisfy { abs($0 * factor - $1) < 1e-11 }, "\(norm)")
+      }
+      let adain = try AdaptiveInstanceNorm2D(epsilon: 0)
+      try adain.calcMode(.float64)
+      let styled = try adain(x, style: large).doubles
+      #expect(zip(styled, try adain(x, style: x).doubles).allSatisfy { abs($0 / factor - $1) < 1e-6 })
+    }
+    let norm = try BatchNorm2D(numOfMaps: 1)
+    try norm.calcMode(.float64)
+    try norm(Tensor([1e200, -1e200], shape: [1, 1, 1, 2]))
+    #expect(try #require(norm.runningVar).doubles == [1])
+  }
+
   @Test func `a gradient is of the style that its call had`() throws {
     let x = try Tensor.randomNormal([2, 3, 4, 4], seed: 1)
     let dy = try Tensor.randomNormal([2, 3, 4, 4], seed: 2)
@@ -360,6 +469,9 @@ import Testing
       try ConditionalInstanceNorm2D(numOfMaps: 4, numOfStyles: 3), try AdaptiveInstanceNorm2D(strength: 0.3, name: "a"),
       ReLU(name: "r"), try LeakyReLU(slope: 0.3), Tanh(), Identity(),
     ]
+    let bare = #"{"classname":"BatchNorm2D","scheme":{"numOfMaps":3,"epsilon":1e-5,"affine":true}}"#
+    let built = try Blueprint(json: bare).build() as? BatchNorm2D
+    #expect(built?.tracksRunningStats == true && built?.momentum == 0.1)
     let whole = try Sequential(name: "whole", modules)
     for module in modules + [whole] {
       let built = try Blueprint(json: module.blueprint.json()).build()

@@ -121,6 +121,67 @@ import Testing
     #expect(throws: ModuleError.backwardBeforeForward(module: "Sequential 'block'")) { try model.backward(dy) }
   }
 
+  @Test func `a part that is frozen does not move, and one that is put back learns`() throws {
+    for optimizer in [try SGD(learnRate: 0.1, momentum: 0.9), try Adam(learnRate: 0.1)] as [Optimizer] {
+      let model = try Sequential([InstanceNorm2D(numOfMaps: 4, name: "body"), BatchNorm2D(numOfMaps: 4, name: "head")])
+      let (body, head) = (try #require(model["body"]), try #require(model["head"]))
+      try optimizer.setup(on: model)
+      func step() throws {
+        try model.backward(meanSquaredError(model(x), dy).grad)
+        try optimizer.update()
+      }
+      func values(_ module: Module) throws -> [[UInt64]] { try module.variables.map { try bits($0.variable.data) } }
+      try step()
+      head.evalMode()
+      var (bodyBefore, headBefore) = (try values(body), try values(head))
+      for _ in 0..<3 { try step() }
+      #expect(try values(head) == headBefore && values(body) != bodyBefore)
+      try model.updateParams(learnRate: 0.1)
+      #expect(try values(head) == headBefore)
+
+      model.evalMode()
+      head.trainMode()
+      (bodyBefore, headBefore) = (try values(body), try values(head))
+      for _ in 0..<3 { try step() }
+      #expect(try values(head) != headBefore && values(body) == bodyBefore)
+    }
+  }
+
+  @Test func `gradients of variables that changed since are taken anew`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 4, activation: .relu, name: "a")
+    let model = try Sequential([norm, GroupNorm2D(groups: 1, numOfMaps: 4, name: "b")])
+    for change in [
+      { norm.bias?.data = try Tensor([3, 3, -3, 0] as [Float]) },
+      { try norm.bias?.data.combine(2, Tensor([1, 0, 2, 3] as [Float])) },
+      { (model["b"] as? GroupNorm2D)?.scale?.data = try Tensor([9, -9, 1, 2] as [Float]) },
+    ] as [() throws -> Void] {
+      try model(x)
+      try model.backward(dy, updParamGrads: false)
+      try change()
+      try model.backward(dy, updGrad: false)
+      let grads = try model.variables.map { try bits($0.variable.grad) }
+      try model.backward(dy)
+      #expect(try model.variables.map { try bits($0.variable.grad) } == grads)
+    }
+  }
+
+  @Test func `a part that was called by itself, or is there twice, has no gradient of the whole`() throws {
+    let model = try model()
+    try model(x)
+    try model.modules[0](dy)
+    #expect(throws: ModuleError.self) { try model.backward(dy) }
+    try model(x)
+    model.modules[0].reset()
+    #expect(throws: ModuleError.self) { try model.backward(dy) }
+    let shared = try InstanceNorm2D(numOfMaps: 4, name: "s")
+    let inner = try Sequential(name: "inner", [])
+    let outer = try Sequential([shared, inner, Tanh()])
+    // The inner one cannot know where it is.
+    try inner.append(shared)
+    try outer(x)
+    #expect(throws: ModuleError.self) { try outer.backward(dy) }
+  }
+
   @Test func `names nest, and the whole is saved and loaded`() throws {
     let model = try model()
     #expect(
