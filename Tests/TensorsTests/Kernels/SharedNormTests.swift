@@ -152,6 +152,48 @@ import Testing
     }
   }
 
+  @Test(arguments: Engines.all, Layout.allCases) func `gradients of any size`(
+    engine: Engine, layout: Layout
+  ) throws {
+    for (factor, deviation, scale) in [
+      (3e38, 1, 1), (1e38, 1e10, 1e-5), (1e30, 1, 1), (1e-20, 1, 1), (1e-38, 1e-6, 1), (1, 1e-10, 1e25),
+      (1, 1e12, 1e-25),
+      (1, 1, 1e30), (1e16, 1, 1), (1e-44, 1, 1e20),
+    ] as [(Double, Double, Float)] {
+      for sharing in Self.sharings {
+        let planes = Planes(dtype: .float32, layout: layout, images: 2, maps: 6, size: 70)
+        let scales = (0..<6).map { $0 == 3 ? 0 : scale * Float($0 - 2) }
+        var problem = NormProblem(planes, epsilon: 0, scale: scales, seed: 6) { plane, _, noise in
+          deviation * (noise + Double(plane % 3))
+        }
+        problem.sharing = sharing
+        let largest = problem.dy.values.map(abs).max() ?? 1
+        problem.dy.set(problem.dy.values.map { $0 / largest * factor })
+        func rows(_ memory: RawMemory) -> [Double] { (0..<12).flatMap { planes.values(of: $0, in: memory) } }
+        let (x, dy) = (rows(problem.x), rows(problem.dy))
+        let sets = planeSets(sharing, images: 2, maps: 6)
+        let reference = Reference(
+          x, maps: 6, planeSize: 70, sets: sets, scale: scales.map(Double.init), epsilon: 0, grad: dy)
+        let dx = try rows(problem.run(engine.backend()).dx)
+        for set in sets {
+          let places = set.flatMap { $0 * 70..<($0 + 1) * 70 }
+          let most = places.map { abs(dy[$0] * Double(scales[$0 / 70 % 6])) }.max() ?? 0
+          for at in places {
+            let xhat = (x[at] - reference.mean[at / 70]) * reference.invStd[at / 70]
+            let allowed = 4e-6 * reference.invStd[at / 70] * most * max(1, abs(xhat)) + 0x1p-148
+            let isRight = abs(dx[at] - reference.xGrad[at]) <= allowed || dx[at] == Double(Float(reference.xGrad[at]))
+            if !isRight {
+              Issue.record(
+                "\(sharing), dy \(factor), deviation \(deviation), scale \(scale): \(dx[at]), not \(reference.xGrad[at])"
+              )
+              return
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test(arguments: Engines.all, Layout.allCases) func `NaN and infinity stay among the planes that share`(
     engine: Engine, layout: Layout
   ) throws {
