@@ -1,5 +1,6 @@
-"""Times the types of normalisation here and in PyTorch: `instnorm bench` and PyTorch's functions take turns, each with as
-many threads, and a time is the median over the rounds. Prints the README's table.
+"""Times the types of normalisation here and in PyTorch, and prints a table.
+
+`instnorm bench` and PyTorch's functions take turns, each with as many threads; a time is the median over the rounds.
 
 Forward is in training, by the data's own statistics, float32 with scale and bias. Backward is the gradient by the data
 and by scale and bias; PyTorch's is that of its forward call, taken again each time.
@@ -60,7 +61,11 @@ def here(kind, shape):
         [*command, "--shape", ",".join(map(str, shape))], capture_output=True, text=True, check=True
     ).stdout
     return {
-        row["layout"]: {"forward": row["forward"]["seconds"], "backward": row["backward"]["seconds"], "copy": row["copy"]}
+        row["layout"]: {
+            "forward": row["forward"]["seconds"],
+            "backward": row["backward"]["seconds"],
+            "copy": row["copy"],
+        }
         for row in json.loads(text)["rows"]
     }
 

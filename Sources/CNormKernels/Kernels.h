@@ -533,7 +533,7 @@ INLINE void gradient_of(norm_type type, norm_activation activation, norm_residua
     pair p = gradient_pair(activation, residual, leak, a, s, read(type, dy + i * bytes __VA_ARGS__),                   \
                            read(type, x + i * bytes __VA_ARGS__),                                                      \
                            reads_residual ? read(type, r + i * bytes __VA_ARGS__) : (floats)0.0f);                     \
-    floats result = multiply_add(p.dn - s.mean, a.gain, multiply_add(p.xhat, s.slope, s.offset));                                             \
+    floats result = multiply_add(p.dn - s.mean, a.gain, multiply_add(p.xhat, s.slope, s.offset));                      \
     if (writes_residual) write_residual;                                                                               \
     write;                                                                                                             \
   }

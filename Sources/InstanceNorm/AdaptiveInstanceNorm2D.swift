@@ -1,7 +1,7 @@
 import Tensors
 
-/// Instance normalisation that gives each map the mean and deviation that it has in another tensor, the style
-/// (N, C, H, W) (Huang and Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization", 2017):
+/// Instance normalisation that gives each map the mean and deviation that it has in another tensor, the style (N, C,
+/// H, W) (Huang and Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization", 2017):
 ///
 ///     y = deviation(style) (x - mean(x)) / deviation(x) + mean(style)           deviation = sqrt(var + epsilon)
 ///
@@ -10,8 +10,8 @@ import Tensors
 ///     let adain = try AdaptiveInstanceNorm2D()
 ///     let y = try adain(content, style: style)
 ///
-/// The style may have another height and width than the content, and one picture for all of the content's or one for each.
-/// There is nothing to train.
+/// The style may have another height and width than the content, and one picture for all of the content's or one for
+/// each. There is nothing to train.
 public final class AdaptiveInstanceNorm2D: Normalization {
   /// From 0, which leaves the content as it is, to 1. Beyond, the style is exaggerated.
   public let strength: Double
@@ -128,8 +128,8 @@ public final class AdaptiveInstanceNorm2D: Normalization {
   override var canFuse: Bool { strength == 1 }
   override var keepsSums: Bool { true }
 
-  /// The gradient by the style that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
-  /// `grad`.
+  /// The gradient by the style that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was
+  /// given `grad`.
   ///
   /// - Returns: shaped and laid out as the style.
   /// - Throws: as a backward pass does.

@@ -1,7 +1,7 @@
 import Tensors
 
-/// Instance normalisation with a scale and a bias for each of several styles, (N, C, H, W) (Dumoulin, Shlens and Kudlur, "A
-/// learned representation for artistic style", 2017).
+/// Instance normalisation with a scale and a bias for each of several styles, (N, C, H, W) (Dumoulin, Shlens and
+/// Kudlur, "A learned representation for artistic style", 2017).
 ///
 /// Each picture t has a weight for each style s, and is given the blend of their rows:
 ///
@@ -137,8 +137,8 @@ public final class ConditionalInstanceNorm2D: Normalization {
     try backend.multiply(factor, byStyle, Matrix(sums, slice: 1), momentum, &scale.grad)
   }
 
-  /// The gradient by the weights that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)`` was given
-  /// `grad`.
+  /// The gradient by the weights that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)``
+  /// was given `grad`.
   ///
   /// - Returns: shaped as the weights, float64.
   /// - Throws: as a backward pass does.

@@ -1,7 +1,7 @@
 import Tensors
 
-/// Group normalisation, (N, C, H, W): the maps of a picture share their mean and variance in groups of neighbours (Wu and
-/// He, "Group normalization", 2018). One group is layer normalisation, C groups are instance normalisation. See
+/// Group normalisation, (N, C, H, W): the maps of a picture share their mean and variance in groups of neighbours (Wu
+/// and He, "Group normalization", 2018). One group is layer normalisation, C groups are instance normalisation. See
 /// ``Normalization``.
 public final class GroupNorm2D: Normalization {
   /// How many groups a picture's maps are in.

@@ -3,8 +3,8 @@ import Tensors
 /// Layer normalisation, (N, C, H, W): all maps of a picture share one mean and variance (Ba, Kiros and Hinton, "Layer
 /// normalization", 2016). See ``Normalization``.
 ///
-/// Scale and bias have a value for each map or, with `perElement`, for each place of a picture, as PyTorch's `LayerNorm`
-/// of (C, H, W) has them; then only pictures of that height and width can be taken.
+/// Scale and bias have a value for each map or, with `perElement`, for each place of a picture, as PyTorch's
+/// `LayerNorm` of (C, H, W) has them; then only pictures of that height and width can be taken.
 public final class LayerNorm2D: Normalization {
   /// The height and width that scale and bias have values for; nil where they have one for each map.
   public let perElement: (height: Int, width: Int)?

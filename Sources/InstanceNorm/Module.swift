@@ -184,7 +184,8 @@ open class Module: CustomStringConvertible {
 
   // MARK: Modules made of modules
 
-  /// The modules that this one is made of. All that concerns variables, modes, types, devices and files goes on to them.
+  /// The modules that this one is made of. All that concerns variables, modes, types, devices and files goes on to
+  /// them.
   open var children: [Module] { [] }
 
   /// The children under their names in this module, a child without a name by its number: `norm1`, `0`.

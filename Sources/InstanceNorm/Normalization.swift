@@ -7,8 +7,8 @@ import Tensors
 ///     n = scale (x - mean[t,i]) / sqrt(var[t,i] + epsilon) + bias
 ///     y = activation(n)
 ///
-/// with mean and biased variance over the values of the plane (t, i) and of those that share their moments with it. Which
-/// these are is the type's ``sharing``, and nothing else tells one type from another:
+/// with mean and biased variance over the values of the plane (t, i) and of those that share their moments with it.
+/// Which these are is the type's ``sharing``, and nothing else tells one type from another:
 ///
 /// | type | planes that share |
 /// | --- | --- |
@@ -22,8 +22,8 @@ import Tensors
 /// A call may add a residual before or after the activation (``callAsFunction(_:residual:)``). Both come in the same
 /// pass over memory, forward and backward.
 ///
-/// Data is of the type that the module computes in (``Module/calcMode(_:)``), of any layout. y has the layout of x. Data
-/// without a batch, (C, spatial...), is taken as a batch of one.
+/// Data is of the type that the module computes in (``Module/calcMode(_:)``), of any layout. y has the layout of x.
+/// Data without a batch, (C, spatial...), is taken as a batch of one.
 public class Normalization: Module {
   /// Which planes share their mean and variance.
   public let sharing: MomentSharing
@@ -121,8 +121,8 @@ public class Normalization: Module {
 
   // MARK: Variables
 
-  /// (C), ones at first; nil unless ``affine``. (C, H, W) where a ``LayerNorm2D`` has values for elements, (S, C) where a
-  /// ``ConditionalInstanceNorm2D`` has S styles.
+  /// (C), ones at first; nil unless ``affine``. (C, H, W) where a ``LayerNorm2D`` has values for elements, (S, C)
+  /// where a ``ConditionalInstanceNorm2D`` has S styles.
   public private(set) final var scale: Variable?
   /// Shaped likewise, zeros at first; nil unless ``affine``.
   public private(set) final var bias: Variable?

@@ -10,9 +10,9 @@ import Tensors
 ///     try block.backward(dy)
 ///     try block.save(to: "block.safetensors")       // block.norm1.weight, block.norm1.bias
 ///
-/// Where a normalisation is followed by ``ReLU`` or ``LeakyReLU``, the two run as one pass over memory, and what is between
-/// them is never made: the normalisation's ``Module/data`` is then the activation's, and the activation itself is not
-/// called. The results are those of the two. ``fusesActivations`` turns it off.
+/// Where a normalisation is followed by ``ReLU`` or ``LeakyReLU``, the two run as one pass over memory, and what is
+/// between them is never made: the normalisation's ``Module/data`` is then the activation's, and the activation
+/// itself is not called. The results are those of the two. ``fusesActivations`` turns it off.
 public final class Sequential: Module {
   /// In the order in which data goes through them.
   public private(set) var modules: [Module] = []

@@ -1,7 +1,7 @@
 import InstanceNorm
 
-/// Normalisation once more, written down from its formulas and sharing nothing with the library: one set of planes after
-/// another, whole sums in compensated float64, no blocks and no merging.
+/// Normalisation once more, written down from its formulas and sharing nothing with the library: one set of planes
+/// after another, whole sums in compensated float64, no blocks and no merging.
 public struct Reference {
   public var y: [Double]
   public var mean: [Double]
