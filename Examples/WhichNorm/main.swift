@@ -5,8 +5,7 @@ import InstanceNorm
 // Trains one small model with each type of normalisation and draws what came of it. README.md says what for.
 
 let usage = """
-  usage: which-norm [--steps N] [--seeds N] [--learn-rate R] [--each-map] [-o FILE.svg] [--dark FILE.svg]
-         which-norm --quick [--each-map] [-o FILE.svg] [--dark FILE.svg]
+  usage: which-norm [--quick] [--steps N] [--seeds N] [--learn-rate R] [--each-map] [-o FILE.svg] [--dark FILE.svg]
          which-norm --check
 
   """
@@ -20,6 +19,8 @@ var plan = Plan()
 var drawings: [(theme: Theme, path: String)] = []
 var isCheck = false
 
+// Its few steps and seeds first, whatever the order, so that others take their place.
+if CommandLine.arguments.contains("--quick") { plan = .quick }
 var arguments = CommandLine.arguments.dropFirst()
 while let argument = arguments.popFirst() {
   func value<T>(_ expected: String, _ parse: (String) -> T?) -> T {
@@ -31,7 +32,10 @@ while let argument = arguments.popFirst() {
   func count() -> Int { value("a whole number, 1 or more") { Int($0).flatMap { $0 > 0 ? $0 : nil } } }
   func path() -> String { value("a file") { $0.isEmpty ? nil : $0 } }
   switch argument {
-  case "--quick": plan = .quick
+  case "-h", "--help":
+    print(usage, terminator: "")
+    exit(0)
+  case "--quick": break
   case "--each-map": plan.isEachMap = true
   case "--check": isCheck = true
   case "--steps": plan.steps = count()

@@ -73,7 +73,7 @@ public struct Blueprint: Equatable, Sendable, Codable {
     }
     guard let builder = builders[classname] ?? Self.builders[classname] else {
       let known = (Array(builders.keys) + Array(Self.builders.keys) + ["Sequential"]).sorted().joined(separator: ", ")
-      throw ModuleError.blueprint(reason: "unknown class '\(classname)'; known are \(known)")
+      throw ModuleError.blueprint(reason: "unknown class '\(classname)'; known are \(known); build(with:) takes others")
     }
     return try builder(self)
   }

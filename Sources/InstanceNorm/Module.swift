@@ -171,8 +171,12 @@ open class Module: CustomStringConvertible {
   /// The shape of the gradient by the data for a gradient of a shape.
   open func gradShape(from shape: Shape) throws -> Shape { shape }
 
-  /// The types that ``Module/calcMode(_:)`` can be asked for.
-  open var supportedTypes: [DType] { [.float32] }
+  /// The types that ``Module/calcMode(_:)`` can be asked for: float32 unless a layer says otherwise; of a module made of
+  /// modules, those that all of these compute in.
+  open var supportedTypes: [DType] {
+    children.isEmpty
+      ? [.float32] : DType.allCases.filter { dtype in children.allSatisfy { $0.supportedTypes.contains(dtype) } }
+  }
 
   /// What a file calls a variable or attribute, where that is not its own name: PyTorch's name for it.
   open var fileNames: [String: String] { [:] }

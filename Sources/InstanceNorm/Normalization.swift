@@ -538,6 +538,8 @@ public class Normalization: Module {
   }
 
   public override func accGradParams(_ grad: Tensor, scale factor: Double, momentum: Double) throws {
+    // Modules made of modules may call this past the parent's look at the mode.
+    guard train else { return }
     // With the sums at hand, nothing looks at the gradient in the data's layout.
     let call = try gradientCall(grad, inLayout: keptSums(grad) == nil || needsGradient)
     guard let scale, let bias else { return }

@@ -10,7 +10,7 @@ struct Figure: ParsableCommand {
     abstract: "Draw which planes share their mean and variance, from a run of each type of layer.",
     discussion: """
       Batch, layer, instance and group normalisation side by side, after the figure of Wu and He 2018. Each type is run; \
-      planes of one colour are those that it gave the same mean and variance, and the dots below are the means and \
+      pieces without gaps are planes that it gave the same mean and variance (colours recur), and the dots below are the means and \
       deviations of the planes before and after.
       """)
 

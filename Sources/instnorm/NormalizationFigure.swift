@@ -46,7 +46,7 @@ struct NormalizationFigure {
     svg.text("Which planes share one mean and one variance", at: SVG.Point(left, 34), size: 18, isBold: true)
     let lines = [
       "Each block is N pictures of C maps of H \u{00D7} W values, here \(comparison.shape) in \(comparison.dtype).",
-      "Cells of one colour were given one mean and variance when the layer ran; dots are the planes before and after.",
+      "A piece without gaps was given one mean and variance when the layer ran; dots are the planes before and after.",
     ]
     for (index, line) in lines.enumerated() {
       svg.text(line, at: SVG.Point(left, 57 + 18 * Double(index)), size: 12.5, fill: theme.muted)

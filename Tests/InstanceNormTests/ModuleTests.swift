@@ -237,6 +237,17 @@ import Testing
     let dx = try block.backward(dy)
     #expect(try bits(dx) == bits(norm.backward(dy) + dy))
     #expect(try bits(block.variables[1].variable.grad) == bits(#require(norm.scale).grad))
+    // It computes in what its parts do, and a part that is frozen has no gradients.
+    try block.calcMode(.float16)
+    #expect(try block(x.to(.float16)).dtype == .float16)
+    try block.calcMode(.float32)
+    try block.zeroGradParams()
+    path.modules[0].evalMode()
+    try block(x)
+    try block.backward(dy)
+    try path.modules[0].accGradParams(dy, scale: 1, momentum: 0)
+    #expect(try block.variables.allSatisfy { try $0.variable.grad.doubles.allSatisfy { $0 == 0 } })
+    block.trainMode()
     // In a Sequential, and without the gradient by the data.
     let model = try Sequential([block, Tanh()])
     let optimizer = try Adam(learnRate: 0.05)
