@@ -47,9 +47,10 @@ struct Chart {
     let plan = results.plan
     svg.text(
       "One small generator, five types of normalisation", at: .init(left, 34), size: 17, isBold: true)
+    let seeds = plan.seeds == 1 ? "one seed" : "the median of \(plan.seeds) seeds; pale, all of them"
     svg.text(
       "\(plan.isEachMap ? "Maps" : "Pictures") of any contrast and brightness are to be brought to one. "
-        + "Mean squared error: the median of \(plan.seeds) seeds; pale, all of them.",
+        + "Mean squared error: \(seeds).",
       at: .init(left, 55), fill: theme.muted)
     for (column, size) in plan.batchSizes.enumerated() {
       svg.text(

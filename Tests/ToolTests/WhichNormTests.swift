@@ -43,6 +43,14 @@ import Testing
     }
   }
 
+  @Test(arguments: [(1, "Mean squared error: one seed."), (2, "Mean squared error: the median of 2 seeds; ")])
+  func `its chart says of how many seeds it is`(seeds: Int, words: String) throws {
+    let tool = try run("--quick", "--seeds", "\(seeds)", "-o", "chart.svg")
+    #expect(tool.status == 0 && tool.errors == "", "\(tool.errors)")
+    let chart = try String(contentsOfFile: folder.file("chart.svg"), encoding: .utf8)
+    #expect(chart.contains(words))
+  }
+
   @Test func `its convolution's gradients are those of finite differences`() throws {
     let tool = try run("--check")
     #expect(tool.status == 0, "\(tool.output)\(tool.errors)")
