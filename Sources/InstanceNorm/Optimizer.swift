@@ -39,8 +39,8 @@ open class Optimizer {
     throw ModuleError.notOverridden(module: "\(type(of: self))", method: "step")
   }
 
-  /// Takes on a module's variables, its children's too, with fresh state. Again after ``Module/calcMode(_:)``,
-  /// ``Module/to(_:)`` or ``Sequential/append(_:)``.
+  /// Takes on a module's variables, its children's too, with fresh state. Again after ``Module/calcMode(_:)`` or
+  /// ``Sequential/append(_:)``.
   ///
   /// - Throws: ``OptimizerError/lazy(module:)`` for a layer that has yet to see data before it has variables.
   public func setup(on module: Module) throws {
@@ -61,13 +61,18 @@ open class Optimizer {
     stepCount = 0
   }
 
-  /// Takes one step with all variables of modules that are in training mode.
+  /// Takes one step with all variables of modules that are in training mode. Where these have moved to another device,
+  /// the optimizer's state follows.
   ///
-  /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` or `DeviceError` when the
-  ///   variables are no longer of the shape and type, or where, they were then.
+  /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` when the variables are no longer of the
+  ///   shape and type that they were of then, `DeviceError` when a gradient is not where its variable is.
   public func update() throws {
     guard var slots else { throw OptimizerError.notSetUp }
     try Self.check("learnRate", learnRate, "a finite number, 0 or more") { $0 >= 0 && $0.isFinite }
+    for index in slots.indices {
+      let device = slots[index].variable.data.device
+      slots[index].state = try slots[index].state.map { try $0.device == device ? $0 : $0.to(device) }
+    }
     // All of them before any changes, so that a step is taken whole or not at all.
     for (_, variable, state) in slots { try check(variable, state) }
     // Taken out while it changes: a second reference would make every step a copy.

@@ -1,6 +1,12 @@
-// Operations on so few numbers that a backend may leave them to the host.
+// What a backend need not say: answers of the host's own, and operations on so few numbers that they may be left to it.
 
 extension Backend {
+  public var memory: Int { MemoryPool.physicalMemory }
+
+  public var supportedTypes: [DType] { DType.allCases }
+
+  public func synchronize() throws {}
+
   public func multiply(
     _ alpha: Double, _ first: Matrix, _ second: Matrix, _ beta: Double, _ target: inout Tensor
   ) throws {

@@ -13,6 +13,14 @@ public protocol Backend: AnyObject, Sendable {
   /// What the device is, for people.
   var summary: String { get }
   var isGPU: Bool { get }
+  /// Bytes of memory that it has; where that is shared with others, what it may use now.
+  var memory: Int { get }
+  /// The types that it computes in. Tensors may be of any type, and be converted.
+  var supportedTypes: [DType] { get }
+  /// Waits until all that was asked for is done, on devices where calls only queue it.
+  ///
+  /// - Throws: ``DeviceError/failed(device:call:reason:)`` when something of it failed.
+  func synchronize() throws
 
   // MARK: Memory
 
@@ -271,5 +279,21 @@ public struct AdamStep: Sendable {
     self.beta2 = beta2
     self.epsilon = epsilon
     self.number = number
+  }
+
+  /// 1 - beta1^t, by which the first moment is divided, since it began at 0.
+  package var correction1: Double { 1 - Self.power(beta1, number) }
+  /// 1 - beta2^t likewise.
+  package var correction2: Double { 1 - Self.power(beta2, number) }
+
+  /// base^exponent by squaring: the same bits on every platform, which `pow` does not promise.
+  private static func power(_ base: Double, _ exponent: Int) -> Double {
+    var (result, square, rest) = (1.0, base, exponent)
+    while rest > 0 {
+      if rest & 1 == 1 { result *= square }
+      square *= square
+      rest >>= 1
+    }
+    return result
   }
 }

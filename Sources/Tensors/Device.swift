@@ -24,6 +24,18 @@ public struct Device: Sendable {
 
   /// Whether it is a GPU, so that `toGPU()` may choose it.
   public var isGPU: Bool { backend.isGPU }
+
+  /// Bytes of memory that it has; where that is shared with others, what it may use now.
+  public var memory: Int { backend.memory }
+
+  /// The types that it computes in. Tensors may be of any type there, and be converted.
+  public var supportedTypes: [DType] { backend.supportedTypes }
+
+  /// Waits until all that was asked for is done. Calls on a GPU only queue their work; reading a tensor on the host
+  /// waits too.
+  ///
+  /// - Throws: ``DeviceError/failed(device:call:reason:)`` when something of it failed.
+  public func synchronize() throws { try backend.synchronize() }
 }
 
 extension Device: Hashable, CustomStringConvertible {
@@ -43,6 +55,14 @@ public enum DeviceError: Error, Equatable, Sendable, CustomStringConvertible {
   case noGPU(lookedAt: [Device])
   /// There is no device of this name.
   case unknown(name: String, available: [Device])
+  /// The device's driver is not there or does not work.
+  case unavailable(name: String, reason: String)
+  /// The device does not compute in this type.
+  case unsupportedType(operation: String, device: String, got: DType)
+  /// The device has no memory of this size to give: bytes asked for, bytes in tensors, bytes that it has in all.
+  case outOfMemory(device: String, byteCount: Int, inUse: Int, total: Int)
+  /// Something that was queued on the device failed.
+  case failed(device: String, call: String, reason: String)
 
   public var description: String {
     switch self {
@@ -51,7 +71,15 @@ public enum DeviceError: Error, Equatable, Sendable, CustomStringConvertible {
     case .noGPU(let devices):
       "no GPU was found; looked at the devices at hand: \(devices.map(\.name).joined(separator: ", "))"
     case .unknown(let name, let available):
-      "no device '\(name)' here; expected auto or one of: \(available.map(\.name).joined(separator: ", "))"
+      "no device '\(name)' here; expected auto, gpu or one of: \(available.map(\.name).joined(separator: ", "))"
+    case .unavailable(let name, let reason):
+      "\(name): \(reason)"
+    case .unsupportedType(let operation, let device, let got):
+      "\(operation): \(device) does not compute in \(got)"
+    case .outOfMemory(let device, let byteCount, let inUse, let total):
+      "\(device): out of memory: \(byteCount) bytes could not be allocated; \(inUse) of \(total) are in use"
+    case .failed(let device, let call, let reason):
+      "\(device): \(call) failed: \(reason)"
     }
   }
 }

@@ -1,10 +1,10 @@
 import Foundation
 
-/// Host memory that is kept when a tensor goes, and given to the next tensor of the same size.
+/// Memory that is kept when a tensor goes, and given to the next tensor of the same size: the host's, or a GPU's.
 ///
 /// A network asks for the same sizes at every step. Taking them from the system each time costs a page fault for
-/// every 4 KiB, which for a layer that runs at the speed of memory is most of the time; so memory goes back to the
-/// system only when ``limit`` is reached or ``trim()`` is called.
+/// every 4 KiB, which for a layer that runs at the speed of memory is most of the time, and on a GPU a wait for all that
+/// is queued; so memory goes back to the system only when ``limit`` is reached or ``trim()`` is called.
 ///
 /// Blocks are aligned to 64 bytes. Sizes are rounded up to classes an eighth of a power of two apart, so
 /// that similar sizes share blocks at the price of at most 12.5 % of the memory; below 512 bytes they are 64 apart.
@@ -31,15 +31,39 @@ public final class MemoryPool: Sendable {
     public var systemAllocations = 0
   }
 
+  /// Where a pool takes memory from.
+  package struct System: Sendable {
+    /// The address of so many bytes; nil where there is no memory of this size to be had.
+    package let allocate: @Sendable (_ byteCount: Int) -> UInt?
+    package let free: @Sendable (_ address: UInt) -> Void
+
+    package init(
+      allocate: @escaping @Sendable (_ byteCount: Int) -> UInt?, free: @escaping @Sendable (_ address: UInt) -> Void
+    ) {
+      self.allocate = allocate
+      self.free = free
+    }
+
+    /// The host's.
+    static let host = System {
+      var pointer: UnsafeMutableRawPointer?
+      guard posix_memalign(&pointer, MemoryPool.alignment, $0) == 0 else { return nil }
+      return pointer.map { UInt(bitPattern: $0) }
+    } free: {
+      release(UnsafeMutableRawPointer(bitPattern: $0))
+    }
+  }
+
   private struct State {
     var limit: Int
     /// Addresses by the number of their size class.
     var cached: [[UInt]] = Array(repeating: [], count: MemoryPool.classNumber(1 << 62) + 1)
     var statistics = Statistics()
+    let system: System
 
     mutating func releaseCached() {
       for addresses in cached {
-        for address in addresses { free(UnsafeMutableRawPointer(bitPattern: address)) }
+        for address in addresses { system.free(address) }
       }
       for number in cached.indices { cached[number].removeAll(keepingCapacity: true) }
       statistics.bytesCached = 0
@@ -49,8 +73,12 @@ public final class MemoryPool: Sendable {
   private let state: Locked<State>
 
   /// - Parameter limit: how many bytes are kept, at most, for tensors to come.
-  public init(limit: Int) {
-    state = Locked(State(limit: max(limit, 0)))
+  public convenience init(limit: Int) {
+    self.init(limit: limit, from: .host)
+  }
+
+  package init(limit: Int, from system: System) {
+    state = Locked(State(limit: max(limit, 0), system: system))
   }
 
   deinit { trim() }
@@ -85,10 +113,10 @@ public final class MemoryPool: Sendable {
       if address != nil {
         state.statistics.bytesCached -= size
       } else {
-        address = Self.systemAllocate(size)
+        address = state.system.allocate(size)
         if address == nil, state.statistics.bytesCached > 0 {
           state.releaseCached()
-          address = Self.systemAllocate(size)
+          address = state.system.allocate(size)
         }
         state.statistics.systemAllocations += 1
       }
@@ -107,7 +135,7 @@ public final class MemoryPool: Sendable {
     state.withLock { state in
       state.statistics.bytesInUse -= size
       guard size <= state.limit else {
-        free(pointer)
+        state.system.free(UInt(bitPattern: pointer))
         return
       }
       // Room is made by dropping what has lain unused, not the block that has just been in use.
@@ -133,12 +161,6 @@ public final class MemoryPool: Sendable {
     return exponent * 8 + (size - (1 << exponent)) >> (exponent - 3)
   }
 
-  private static func systemAllocate(_ size: Int) -> UInt? {
-    var pointer: UnsafeMutableRawPointer?
-    guard posix_memalign(&pointer, alignment, size) == 0 else { return nil }
-    return pointer.map { UInt(bitPattern: $0) }
-  }
-
   /// The memory of this machine or, where that is less, of the container.
   package static var physicalMemory: Int {
     let machine = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
@@ -147,3 +169,6 @@ public final class MemoryPool: Sendable {
     return min(machine, limit ?? machine)
   }
 }
+
+/// `free`, which a member of that name hides.
+private func release(_ address: UnsafeMutableRawPointer?) { free(address) }

@@ -34,7 +34,7 @@ package struct PlaneSets {
     count = width == 0 ? 0 : images * maps / width
   }
 
-  init(_ sharing: MomentSharing, of planes: Planes) {
+  package init(_ sharing: MomentSharing, of planes: Planes) {
     self.init(sharing, images: planes.images, maps: planes.maps)
   }
 
@@ -46,7 +46,7 @@ package struct PlaneSets {
 
 extension MomentSharing {
   /// Whether in such a tensor no plane shares with another.
-  func isOfSinglePlanes(_ planes: Planes) -> Bool {
+  package func isOfSinglePlanes(_ planes: Planes) -> Bool {
     switch self {
     case .instance: true
     case .layer: planes.maps == 1

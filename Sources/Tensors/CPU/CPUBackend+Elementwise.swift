@@ -95,8 +95,7 @@ extension CPUBackend {
   ) throws {
     let (g, p) = (Run(flat: gradient), Run(flat: parameter))
     let (m, v) = (Run(flat: firstMoment), Run(flat: secondMoment))
-    let bias1 = 1 - power(step.beta1, step.number)
-    let bias2 = 1 - power(step.beta2, step.number)
+    let (bias1, bias2) = (step.correction1, step.correction2)
     try forEachBlock(of: parameter.count, operands: 4) { start, count, gBlock in
       let pBlock = gBlock + blockPitch
       let mBlock = pBlock + blockPitch
@@ -197,14 +196,3 @@ extension CPUBackend {
 }
 
 private func hyperbolicTangent(_ value: Double) -> Double { tanh(value) }
-
-/// base^exponent by squaring: the same bits on every platform, which `pow` does not promise.
-private func power(_ base: Double, _ exponent: Int) -> Double {
-  var (result, square, rest) = (1.0, base, exponent)
-  while rest > 0 {
-    if rest & 1 == 1 { result *= square }
-    square *= square
-    rest >>= 1
-  }
-  return result
-}

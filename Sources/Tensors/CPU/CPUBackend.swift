@@ -85,16 +85,12 @@ public final class CPUBackend: Backend {
     base.copyMemory(from: source.address, byteCount: destination.count)
   }
 
-  /// Copies a tensor's memory with as many threads as the layer would use: what its speed is measured against.
-  package func copyBytes(from source: Tensor, to destination: Tensor) {
-    let (from, to) = (source.storage.address, destination.storage.address)
-    let shares = Parallel.shareCount(items: source.count, values: source.count, threads: threads)
-    Parallel.run(items: source.byteCount, values: source.count, shares: shares) { _, bytes in
+  /// With as many threads as the layer would use.
+  public func copy(from source: Storage, to destination: Storage) {
+    let (from, to, count) = (source.address, destination.address, source.byteCount)
+    let shares = Parallel.shareCount(items: count, values: count / 4, threads: threads)
+    Parallel.run(items: count, values: count / 4, shares: shares) { _, bytes in
       (to + bytes.lowerBound).copyMemory(from: from + bytes.lowerBound, byteCount: bytes.count)
     }
-  }
-
-  public func copy(from source: Storage, to destination: Storage) {
-    destination.address.copyMemory(from: source.address, byteCount: source.byteCount)
   }
 }
