@@ -3,6 +3,7 @@ import InstanceNorm
 let (batchsize, maps, h, w) = (5, 3, 4, 4)
 let data = try Tensor.randomNormal([batchsize, maps, h, w], seed: 1).to(.default)
 let instNorm2d = try InstanceNorm2D(numOfMaps: maps)
+try instNorm2d.to(data.device)
 let out = try instNorm2d(data)
 
 print("\(instNorm2d) on \(out.device)")

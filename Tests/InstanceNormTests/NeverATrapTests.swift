@@ -127,7 +127,8 @@ import Testing
 
   @Test func `devices`() throws {
     #expect(throws: TensorError.self) { try Device.cpu(threads: 0) }
-    #expect(throws: DeviceError.unknown(name: "cuda:9", available: Device.available)) { try Device(named: "cuda:9") }
+    #expect(throws: DeviceError.unknown(name: "warp:9", available: Device.available)) { try Device(named: "warp:9") }
+    #expect(throws: DeviceError.self) { try Device(named: "cuda:99") }
     #expect(try Device(named: "cpu") == .cpu)
     #expect(try Device(named: "auto") == .default)
     #expect(Device.available.contains(.default))

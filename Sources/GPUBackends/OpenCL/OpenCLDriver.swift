@@ -1,0 +1,291 @@
+import CGPUKernels
+import Tensors
+
+/// A device of OpenCL 1.2 or later: AMD's, Intel's, NVIDIA's, or a processor through PoCL.
+///
+/// Memory is named by its `cl_mem`. The kernels are compiled when they are first used, once for each type of values.
+package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
+  // Unchecked: what changes is under the lock, and OpenCL's functions may be called from any thread, but for those that
+  // concern a kernel's arguments, which are under the lock too.
+
+  package let properties: GPUProperties
+  private let library: OpenCLLibrary
+  private let device: OpenCLLibrary.Handle
+  private let name: String
+  private let optimizing: Bool
+
+  private struct Programs {
+    var context: OpenCLLibrary.Handle?
+    var queue: OpenCLLibrary.Handle?
+    var programs: [DType: OpenCLLibrary.Handle] = [:]
+    var kernels: [KernelKey: OpenCLLibrary.Handle] = [:]
+    /// Calls that may not be done yet, oldest first.
+    var pending: [(event: OpenCLLibrary.Handle, purpose: () -> String)] = []
+    /// What failed, which every later call says again.
+    var failure: DeviceError?
+  }
+  private let state = Locked(Programs())
+
+  private struct KernelKey: Hashable {
+    let name: UnsafePointer<UInt8>
+    let dtype: DType
+  }
+
+  /// How many calls are remembered by name, at most.
+  private static let pendingLimit = 256
+
+  /// What the library that leads to the drivers is called.
+  #if canImport(Darwin)
+    package static let libraryNames = ["/System/Library/Frameworks/OpenCL.framework/OpenCL"]
+  #else
+    package static let libraryNames = ["libOpenCL.so.1", "libOpenCL.so"]
+  #endif
+
+  /// The devices of all drivers, numbered as they come.
+  ///
+  /// - Parameters:
+  ///   - library: OpenCL's.
+  ///   - withoutDouble: for tests: as if no device had float64.
+  ///   - optimizing: for tests: whether kernels are compiled to be fast, which takes ten times longer.
+  /// - Throws: ``LibraryError`` when there is none.
+  package static func devices(
+    in library: DynamicLibrary, withoutDouble: Bool = false, optimizing: Bool = true
+  ) throws(LibraryError) -> [OpenCLDriver] {
+    let library = try OpenCLLibrary(library)
+    var count: UInt32 = 0
+    let status = library.getPlatformIDs(0, nil, &count)
+    guard status == 0, count > 0 else {
+      throw .refused("OpenCL finds no platform: \(OpenCLLibrary.meaning(of: status == 0 ? -1001 : status))")
+    }
+    var platforms = [OpenCLLibrary.Handle?](repeating: nil, count: Int(count))
+    _ = library.getPlatformIDs(count, &platforms, nil)
+    var drivers: [OpenCLDriver] = []
+    for platform in platforms {
+      var count: UInt32 = 0
+      guard library.getDeviceIDs(platform, Key.allDevices, 0, nil, &count) == 0, count > 0 else { continue }
+      var devices = [OpenCLLibrary.Handle?](repeating: nil, count: Int(count))
+      _ = library.getDeviceIDs(platform, Key.allDevices, count, &devices, nil)
+      for case let device? in devices {
+        drivers.append(
+          OpenCLDriver(
+            library, device, name: "opencl:\(drivers.count)", withoutDouble: withoutDouble, optimizing: optimizing))
+      }
+    }
+    guard !drivers.isEmpty else {
+      throw .refused("OpenCL's platforms have no device (PoCL needs a folder to write to: POCL_CACHE_DIR)")
+    }
+    return drivers
+  }
+
+  private enum Key {
+    static let allDevices: UInt64 = 0xFFFF_FFFF
+    static let type: UInt32 = 0x1000
+    static let computeUnits: UInt32 = 0x1002
+    static let workGroupSize: UInt32 = 0x1004
+    static let cacheSize: UInt32 = 0x101E
+    static let memory: UInt32 = 0x101F
+    static let localMemory: UInt32 = 0x1023
+    static let name: UInt32 = 0x102B
+    static let hostUnifiedMemory: UInt32 = 0x1035
+    static let vendor: UInt32 = 0x102C
+    static let driverVersion: UInt32 = 0x102D
+    static let version: UInt32 = 0x102F
+    static let extensions: UInt32 = 0x1030
+    static let buildLog: UInt32 = 0x1183
+    static let eventStatus: UInt32 = 0x11D3
+    static let gpu = 4
+    static let accelerator = 8
+  }
+
+  private init(
+    _ library: OpenCLLibrary, _ device: OpenCLLibrary.Handle, name: String, withoutDouble: Bool, optimizing: Bool
+  ) {
+    self.library = library
+    self.device = device
+    self.name = name
+    self.optimizing = optimizing
+    let extensions = library.text(ofDevice: device, Key.extensions).split(separator: " ")
+    let version = library.text(ofDevice: device, Key.version).split(separator: " ").prefix(2).joined(separator: " ")
+    properties = GPUProperties(
+      model: library.text(ofDevice: device, Key.name), interface: version,
+      vendor: library.text(ofDevice: device, Key.vendor), memory: library.number(ofDevice: device, Key.memory),
+      isGPU: library.number(ofDevice: device, Key.type) & (Key.gpu | Key.accelerator) != 0,
+      hasDouble: extensions.contains("cl_khr_fp64") && !withoutDouble,
+      // All devices have so many; with more, fewer registers are left to each.
+      threadLimit: min(256, library.number(ofDevice: device, Key.workGroupSize)),
+      sharedLimit: library.number(ofDevice: device, Key.localMemory),
+      cacheBytes: library.number(ofDevice: device, Key.cacheSize),
+      processors: library.number(ofDevice: device, Key.computeUnits),
+      sharesHostMemory: library.number(ofDevice: device, Key.hostUnifiedMemory) & 1 != 0)
+  }
+
+  // MARK: Memory
+
+  package func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
+    state.withLock { state in
+      guard (try? open(&state)) != nil else { return nil }
+      var status: OpenCLLibrary.Status = 0
+      let buffer = library.createBuffer(state.context, 1, byteCount, nil, &status)
+      return status == 0 ? buffer : nil
+    }
+  }
+
+  package func free(_ address: UnsafeMutableRawPointer) {
+    _ = library.releaseMemObject(address)
+  }
+
+  package func write(_ source: UnsafeRawBufferPointer, to address: UnsafeMutableRawPointer) throws {
+    guard let base = source.baseAddress, source.count > 0 else { return }
+    let queue = try openQueue()
+    let status = library.enqueueWriteBuffer(queue, address, 1, 0, source.count, base, 0, nil, nil)
+    try check(status, "writing \(source.count) bytes")
+  }
+
+  package func read(_ address: UnsafeMutableRawPointer, into destination: UnsafeMutableRawBufferPointer) throws {
+    guard let base = destination.baseAddress, destination.count > 0 else { return }
+    let queue = try openQueue()
+    let status = library.enqueueReadBuffer(queue, address, 1, 0, destination.count, base, 0, nil, nil)
+    try check(status, "reading \(destination.count) bytes")
+    try state.withLock { try collect(&$0) }
+  }
+
+  package func copy(
+    _ source: UnsafeMutableRawPointer, to destination: UnsafeMutableRawPointer, byteCount: Int
+  ) throws {
+    guard byteCount > 0 else { return }
+    let queue = try openQueue()
+    let status = library.enqueueCopyBuffer(queue, source, destination, 0, 0, byteCount, 0, nil, nil)
+    try check(status, "copying \(byteCount) bytes")
+  }
+
+  package func finish() throws {
+    let queue = try openQueue()
+    try check(library.finish(queue), "waiting")
+    try state.withLock { try collect(&$0) }
+  }
+
+  // MARK: Kernels
+
+  package func launch(_ launch: KernelLaunch) throws {
+    try state.withLock { state in
+      try open(&state)
+      if state.pending.count >= Self.pendingLimit { try collect(&state) }
+      let kernel = try kernel(launch.kernel, launch.dtype, &state)
+      func check(_ status: OpenCLLibrary.Status) throws {
+        guard status != 0 else { return }
+        if OpenCLLibrary.isOutOfMemory(status) { throw OutOfDeviceMemory() }
+        throw DeviceError.failed(
+          device: name, call: launch.purpose(), reason: "\(launch.kernel): \(OpenCLLibrary.meaning(of: status))")
+      }
+      var index: UInt32 = 0
+      for buffer in launch.buffers {
+        var buffer = buffer
+        try check(library.setKernelArg(kernel, index, MemoryLayout<OpenCLLibrary.Handle>.size, &buffer))
+        index += 1
+      }
+      try launch.call.withBytes { try check(library.setKernelArg(kernel, index, $0.count, $0.baseAddress)) }
+      index += 1
+      if let bytes = launch.sharedBytes { try check(library.setKernelArg(kernel, index, bytes, nil)) }
+      var (global, local) = (launch.blocks * launch.threads, launch.threads)
+      var event: OpenCLLibrary.Handle?
+      try check(library.enqueueNDRangeKernel(state.queue, kernel, 1, nil, &global, &local, 0, nil, &event))
+      // Some drivers begin only when they are told to.
+      try check(library.flush(state.queue))
+      if let event { state.pending.append((event, launch.purpose)) }
+    }
+  }
+
+  private func kernel(
+    _ kernelName: StaticString, _ dtype: DType, _ state: inout Programs
+  ) throws -> OpenCLLibrary.Handle {
+    let key = KernelKey(name: kernelName.utf8Start, dtype: dtype)
+    if let kernel = state.kernels[key] { return kernel }
+    let program = try program(dtype, &state)
+    var status: OpenCLLibrary.Status = 0
+    guard let kernel = library.createKernel(program, "\(kernelName)", &status) else {
+      throw DeviceError.unavailable(name: name, reason: "\(kernelName): \(OpenCLLibrary.meaning(of: status))")
+    }
+    state.kernels[key] = kernel
+    return kernel
+  }
+
+  private func program(_ dtype: DType, _ state: inout Programs) throws -> OpenCLLibrary.Handle {
+    if let program = state.programs[dtype] { return program }
+    let sources = [kernel_prelude_opencl] + (0..<kernel_source_count).map { kernel_source($0) }
+    var status: OpenCLLibrary.Status = 0
+    let program = library.createProgramWithSource(state.context, UInt32(sources.count), sources, nil, &status)
+    guard let program, status == 0 else {
+      throw DeviceError.unavailable(name: name, reason: OpenCLLibrary.meaning(of: status))
+    }
+    // Without warnings, which some drivers write to the standard error.
+    let options = [
+      "-cl-std=CL1.2 -w -DVALUE_TYPE=\(dtype.kernelType)", properties.hasDouble ? "-DHAS_DOUBLE" : "",
+      // A processor's compiler is slow enough to be spared the copies.
+      properties.isGPU ? "" : "-DCALLS", optimizing ? "" : "-cl-opt-disable",
+    ].joined(separator: " ")
+    var device: OpenCLLibrary.Handle? = device
+    status = library.buildProgram(program, 1, &device, options, nil, nil)
+    guard status == 0 else {
+      let log = library.text(
+        library.bytes { library.getProgramBuildInfo(program, self.device, Key.buildLog, $0, $1, $2) })
+      throw DeviceError.unavailable(name: name, reason: "\(OpenCLLibrary.meaning(of: status)): \(log)")
+    }
+    state.programs[dtype] = program
+    return program
+  }
+
+  // MARK: Context and errors
+
+  private func openQueue() throws -> OpenCLLibrary.Handle? {
+    try state.withLock { state in
+      try open(&state)
+      return state.queue
+    }
+  }
+
+  /// Makes context and queue when they are first needed.
+  private func open(_ state: inout Programs) throws {
+    if let failure = state.failure { throw failure }
+    if state.queue != nil { return }
+    var device: OpenCLLibrary.Handle? = device
+    var status: OpenCLLibrary.Status = 0
+    let context = library.createContext(nil, 1, &device, nil, nil, &status)
+    guard status == 0 else {
+      throw DeviceError.unavailable(name: name, reason: "no context: \(OpenCLLibrary.meaning(of: status))")
+    }
+    let queue = library.createCommandQueue(context, self.device, 0, &status)
+    guard status == 0 else {
+      throw DeviceError.unavailable(name: name, reason: "no queue: \(OpenCLLibrary.meaning(of: status))")
+    }
+    (state.context, state.queue) = (context, queue)
+  }
+
+  /// Forgets calls that are done; throws what one that failed says.
+  private func collect(_ state: inout Programs) throws {
+    var rest: [(event: OpenCLLibrary.Handle, purpose: () -> String)] = []
+    for call in state.pending {
+      var status: OpenCLLibrary.Status = 0
+      _ = library.getEventInfo(call.event, Key.eventStatus, MemoryLayout<OpenCLLibrary.Status>.size, &status, nil)
+      if status < 0, state.failure == nil {
+        state.failure = .failed(
+          device: name, call: call.purpose(), reason: OpenCLLibrary.meaning(of: status))
+      }
+      if status > 0 { rest.append(call) } else { _ = library.releaseEvent(call.event) }
+    }
+    // Of more than can be remembered, the oldest are as good as done. Half of them, so that not every call looks.
+    if rest.count >= Self.pendingLimit {
+      let forgotten = rest.count - Self.pendingLimit / 2
+      for call in rest.prefix(forgotten) { _ = library.releaseEvent(call.event) }
+      rest.removeFirst(forgotten)
+    }
+    state.pending = rest
+    if let failure = state.failure { throw failure }
+  }
+
+  private func check(_ status: OpenCLLibrary.Status, _ call: String) throws {
+    guard status != 0 else { return }
+    // The cause may be a call before.
+    try state.withLock { try collect(&$0) }
+    throw DeviceError.failed(device: name, call: call, reason: OpenCLLibrary.meaning(of: status))
+  }
+}
