@@ -38,11 +38,7 @@ struct Apply: ParsableCommand {
   @Option(help: "How the axes of an .npy array are meant, in and out: nchw, or nhwc with the maps last.")
   var layout = Layout.nchw
 
-  @Option(help: ArgumentHelp("Where to compute: auto, or a name from `instnorm devices`.", valueName: "device"))
-  var device = "auto"
-
-  @Option(parsing: .unconditional, help: "Threads on the CPU, 1 or more. (default: one for each core)")
-  var threads: Int?
+  @OptionGroup var place: Place
 
   private var hasParameters: Bool { scale != nil || bias != nil || weights != nil }
 
@@ -50,7 +46,6 @@ struct Apply: ParsableCommand {
     guard epsilon >= 0, epsilon.isFinite else {
       throw ValidationError("--epsilon: expected a finite number, 0 or more; got \(epsilon)")
     }
-    if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
     if noAffine && hasParameters {
       throw ValidationError("--no-affine: contradicts --scale, --bias and --weights")
     }
@@ -61,8 +56,8 @@ struct Apply: ParsableCommand {
 
   func run() throws {
     try checkOutput(output)
-    let device = try chosenDevice()
     var source = try Source(input, layout: layout)
+    let device = try place.device(computingIn: source.tensor.dtype)
     let norm = try layer(for: &source)
     try norm.calcMode(source.tensor.dtype)
     if let scale {
@@ -89,18 +84,6 @@ struct Apply: ParsableCommand {
     if !isArrayFile(output) {
       try say("\(output) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
     }
-  }
-
-  private func chosenDevice() throws -> Device {
-    let device: Device
-    do {
-      device = try Device(named: self.device)
-    } catch let error as DeviceError {
-      throw ValidationError("--device: \(error)")
-    }
-    guard let threads else { return device }
-    guard device == .cpu else { throw ValidationError("--threads: is for the CPU, the device is \(device)") }
-    return try .cpu(threads: threads)
   }
 
   private func layer(for source: inout Source) throws -> Normalization {

@@ -6,7 +6,7 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure the layer against a copy of the same memory.",
     discussion: """
-      Times are medians of calls that took turns with copies by as many threads. A share is the time that the least \
+      Times are medians of calls that took turns with copies by as many threads, or within the GPU. A share is the time that the least \
       memory traffic takes at the copy's speed, over the call's: a forward call reads x and writes y as a copy does; \
       with a residual it reads half as much again, and so does a backward call, which reads x and dy and writes dx. \
       Fused is ReLU and a residual. Data that fits a cache is read again from there, so that its shares say how far \
@@ -15,9 +15,6 @@ struct Bench: ParsableCommand {
 
   @Flag(help: "Write JSON instead of a table.")
   var json = false
-
-  @Option(parsing: .unconditional, help: "Threads, 1 or more. (default: one for each core)")
-  var threads: Int?
 
   @Option(
     name: .customLong("shape"), parsing: .unconditionalSingleValue,
@@ -30,12 +27,13 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp(NormKind.help, valueName: "type"))
   var norm = NormKind.instance
 
+  @OptionGroup var place: Place
+
   private static let usualShapes: [Shape] = [
     [5, 3, 4, 4], [1, 64, 32, 32], [1, 128, 64, 64], [1, 32, 256, 256], [8, 64, 128, 128], [1, 32, 1024, 1024],
   ]
 
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
     if case .group(let groups) = norm, let shape = measured.first(where: { $0[1] % groups != 0 }) {
       throw ValidationError("--norm: \(shape[1]) maps, as in \(shape), are not \(groups) groups of equally many")
     }
@@ -44,14 +42,15 @@ struct Bench: ParsableCommand {
   private var measured: [Shape] { shapes.isEmpty ? Self.usualShapes : shapes.map(\.shape) }
 
   func run() throws {
-    let backend = try threads.map { try CPUBackend(threads: $0) } ?? CPUBackend.shared
+    let device = try place.device(computingIn: dtype)
+    let cpu = device.backend as? CPUBackend
     let header = Header(
-      device: backend.summary, instructionSet: backend.instructionSet, threads: backend.threads,
+      name: device.name, device: device.summary, instructionSet: cpu?.instructionSet, threads: cpu?.threads,
       norm: "\(norm)", dtype: dtype.rawValue)
     var report = Report(machine: header, rows: [])
     for shape in measured {
       for layout in Layout.allCases {
-        let row = try Row(shape, layout, dtype, norm, on: backend)
+        let row = try Row(shape, layout, dtype, norm, on: device)
         report.rows.append(row)
         if !json {
           if report.rows.count == 1 {
@@ -63,11 +62,7 @@ struct Bench: ParsableCommand {
         }
       }
     }
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      try say(String(decoding: try encoder.encode(report), as: UTF8.self))
-    }
+    if json { try sayJSON(report) }
   }
 
   // MARK: What is reported
@@ -78,9 +73,11 @@ struct Bench: ParsableCommand {
   }
 
   private struct Header: Encodable {
+    let name: String
     let device: String
-    let instructionSet: String
-    let threads: Int
+    /// Of the CPU; likewise the threads.
+    let instructionSet: String?
+    let threads: Int?
     let norm: String
     let dtype: String
   }
@@ -101,10 +98,9 @@ struct Bench: ParsableCommand {
       let share: Double
     }
 
-    init(_ shape: Shape, _ layout: Layout, _ dtype: DType, _ norm: NormKind, on backend: CPUBackend) throws {
-      let device = Device(backend)
+    init(_ shape: Shape, _ layout: Layout, _ dtype: DType, _ norm: NormKind, on device: Device) throws {
       func random(_ seed: UInt64) throws -> Tensor {
-        try Tensor.randomNormal(shape, mean: 1, seed: seed).to(dtype).to(layout).to(device)
+        try repeated(shape, seed: seed).to(dtype).to(layout).to(device)
       }
       let (x, residual, dy) = (try random(1), try random(2), try random(3))
       var overwritten = try random(4)
@@ -112,10 +108,13 @@ struct Bench: ParsableCommand {
       let plain = try norm.layer(maps: shape[1])
       let fused = try norm.layer(maps: shape[1], activation: .relu)
       let inPlace = try norm.layer(maps: shape[1])
-      for layer in [plain, fused, inPlace] { try layer.calcMode(dtype) }
+      for layer in [plain, fused, inPlace] {
+        try layer.calcMode(dtype)
+        try layer.to(device)
+      }
 
-      let medians = try medianTimes([
-        { backend.copyBytes(from: x, to: copied) },
+      let medians = try device.medianTimes([
+        { try device.copyMemory(of: x, to: copied) },
         { try plain(x) },
         { try fused(x, residual: residual) },
         { try inPlace.normalize(inPlace: &overwritten) },
@@ -151,36 +150,6 @@ struct Bench: ParsableCommand {
         return index == 0 ? cell.0 + padding : padding + cell.0
       }.joined(separator: "  ")
     }
-  }
-}
-
-/// The median time of a call of each body. They take turns, so that what else the machine does meets all alike.
-private func medianTimes(_ bodies: [() throws -> Void]) throws -> [Double] {
-  func time(_ body: () throws -> Void, calls: Int) throws -> Double {
-    let start = DispatchTime.now().uptimeNanoseconds
-    for _ in 0..<calls { try body() }
-    return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(calls)
-  }
-  for body in bodies { try body() }
-  // Enough calls in a row that the clock does not matter, and that one body's data comes to where it stays.
-  let calls = try bodies.map { max(2, Int(0.002 / max(try time($0, calls: 2), 1e-9))) }
-  var times = Array(repeating: [Double](), count: bodies.count)
-  let end = DispatchTime.now().uptimeNanoseconds + 1_000_000_000
-  repeat {
-    for (index, body) in bodies.enumerated() {
-      try body()
-      times[index].append(try time(body, calls: calls[index]))
-    }
-  } while DispatchTime.now().uptimeNanoseconds < end || times[0].count < 5
-  return times.map { $0.sorted()[$0.count / 2] }
-}
-
-/// Four digits and a unit.
-private func duration(_ seconds: Double) -> String {
-  switch seconds {
-  case ..<1e-3: String(format: "%.4g us", seconds * 1e6)
-  case ..<1: String(format: "%.4g ms", seconds * 1e3)
-  default: String(format: "%.4g s", seconds)
   }
 }
 

@@ -3,11 +3,48 @@ import InstanceNorm
 
 struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the devices at hand; a star marks the default.")
+    abstract: "List the devices at hand; a star marks the default.",
+    discussion: """
+      Each line is a name for --device, what the device is and the types that it computes in. What other devices there \
+      could be, and why there are none, comes last.
+      """)
+
+  @Flag(help: "Write JSON instead of a list.")
+  var json = false
 
   func run() throws {
-    for device in Device.available {
-      try say("\(device == .default ? "*" : " ") \(device)  \(device.summary)")
+    let devices = Device.available
+    let absent = Device.unavailable.map { oneLine("\($0)") }
+    if json {
+      return try sayJSON(Report(default: Device.default.name, devices: devices.map(Entry.init), unavailable: absent))
+    }
+    let width = devices.map(\.name.count).max() ?? 0
+    for device in devices {
+      let name = device.name + String(repeating: " ", count: width - device.name.count)
+      let types = device.supportedTypes.map(\.rawValue).joined(separator: ", ")
+      try say("\(device == .default ? "*" : " ") \(name)  \(oneLine(device.summary)); \(types)")
+    }
+    for reason in absent { try say("not here: \(reason)") }
+  }
+
+  private struct Report: Encodable {
+    let `default`: String
+    let devices: [Entry]
+    /// Why there are not more.
+    let unavailable: [String]
+  }
+
+  private struct Entry: Encodable {
+    let name: String
+    let summary: String
+    let isGPU: Bool
+    /// Bytes.
+    let memory: Int
+    let types: [String]
+
+    init(_ device: Device) {
+      (name, summary, isGPU, memory) = (device.name, device.summary, device.isGPU, device.memory)
+      types = device.supportedTypes.map(\.rawValue)
     }
   }
 }

@@ -2,7 +2,6 @@ import ArgumentParser
 import ArrayFiles
 import Drawing
 import Foundation
-import ImageFiles
 import InstanceNorm
 
 struct Figure: ParsableCommand {

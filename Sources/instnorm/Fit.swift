@@ -36,6 +36,8 @@ struct Fit: ParsableCommand {
   @Option(parsing: .unconditional, help: "Draws the values from which learning starts, near scale 1 and bias 0.")
   var seed: UInt64 = 0
 
+  @OptionGroup var place: Place
+
   func validate() throws {
     if steps < 1 { throw ValidationError("--steps: expected 1 or more; got \(steps)") }
     guard learnRate > 0, learnRate.isFinite else {
@@ -59,13 +61,14 @@ struct Fit: ParsableCommand {
     guard source.tensor.count > 0 else { throw FileError.unsupported(path: input, reason: "it holds no values") }
     // Half-width gradients would round away the last steps; learning is in float32 or wider.
     let dtype = source.tensor.dtype.parameterDType
-    let (x, goalValues) = (try source.tensor.to(dtype).to(.default), try goal.tensor.to(dtype).to(.default))
+    let device = try place.device(computingIn: dtype)
+    let (x, goalValues) = (try source.tensor.to(dtype).to(device), try goal.tensor.to(dtype).to(device))
 
     let norm = try source.layer()
     try norm.calcMode(dtype)
     norm.scale?.data = try .randomNormal([source.maps], mean: 1, deviation: 0.02, seed: seed, dtype: dtype)
     norm.bias?.data = try .randomNormal([source.maps], mean: 0, deviation: 0.02, seed: seed &+ 1, dtype: dtype)
-    try norm.to(.default)
+    try norm.to(device)
 
     let optimizer: Optimizer =
       switch self.optimizer {

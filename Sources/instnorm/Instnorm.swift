@@ -9,11 +9,12 @@ struct Instnorm: ParsableCommand {
     commandName: "instnorm",
     abstract: "Instance normalisation of pictures and arrays.",
     discussion: """
-      Files that end in .npy are arrays: (C, H, W), (N, C, H, W) or (N, C, D, H, W). All others are pictures, in any \
-      format that libvips reads or writes: (1, 3, H, W) in colour, (1, 1, H, W) in grey, values 0 to 1.
+      Files that end in .npy are arrays: (C, H, W), (N, C, H, W) or (N, C, D, H, W). \(Picture.help)
       """,
     version: "0.1.0",
-    subcommands: [Apply.self, Transfer.self, Fit.self, Stats.self, Figure.self, Bench.self, Devices.self])
+    subcommands: [
+      Apply.self, Transfer.self, Fit.self, Stats.self, Figure.self, Bench.self, Devices.self, Selftest.self,
+    ])
 
   /// Errors are one line on standard error; the exit status is 64 for usage and 1 for everything else.
   static func main() {
@@ -36,10 +37,7 @@ struct Instnorm: ParsableCommand {
       let code = exitCode(for: error)
       let isUsage = code == .validationFailure
       let text = isUsage ? message(for: error) : "\(error)"
-      // One line, whatever a file's name or contents put into it.
-      let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
-        .unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }.joined()
-      tell("instnorm: \(line)\n")
+      tell("instnorm: \(oneLine(text))\n")
       return isUsage ? code : .failure
     }
   }

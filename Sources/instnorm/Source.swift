@@ -1,7 +1,6 @@
 import ArgumentParser
 import ArrayFiles
 import Foundation
-import ImageFiles
 import InstanceNorm
 
 /// What an input file holds: planes to normalise, and what has to be kept for the output.
@@ -91,7 +90,7 @@ func isArrayFile(_ path: String) -> Bool {
 /// Refuses, before any work, an output of which it is known that it could not be written in the end.
 func checkOutput(_ path: String) throws {
   guard isArrayFile(path) || Picture.canWrite(to: path) else {
-    throw ValidationError("--output: '\(path)' ends neither in .npy nor as a picture format that can be written")
+    throw ValidationError("--output: '\(path)' \(Picture.whyNotWritten)")
   }
   try AtomicFile.check(path)
 }

@@ -22,12 +22,9 @@ struct Stats: ParsableCommand {
         min: summary.minimum, max: summary.maximum)
     }
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
       let report = Report(
         file: input, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
-      try say(String(decoding: try encoder.encode(report), as: UTF8.self))
-      return
+      return try sayJSON(report)
     }
     try say("\(input): \(source.tensor.shape), \(source.tensor.dtype)")
     let rows = planes.map { plane in

@@ -9,6 +9,13 @@ func say(_ text: String) throws {
   if let failure { throw FileError.notWritten(path: "standard output", reason: failure) }
 }
 
+/// Writes a value as JSON to standard output.
+func sayJSON(_ value: some Encodable) throws {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+  try say(String(decoding: try encoder.encode(value), as: UTF8.self))
+}
+
 /// Writes to standard error. Where that fails there is nobody left to tell.
 func tell(_ text: String) {
   _ = write(text, to: STDERR_FILENO)

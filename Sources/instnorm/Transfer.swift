@@ -23,6 +23,8 @@ struct Transfer: ParsableCommand {
     parsing: .unconditional, help: "How far to go: 0 is the content, 1 the style's colours, more exaggerates them.")
   var strength = 1.0
 
+  @OptionGroup var place: Place
+
   func validate() throws {
     guard strength >= 0, strength.isFinite else {
       throw ValidationError("--strength: expected a finite number, 0 or more; got \(strength)")
@@ -55,8 +57,9 @@ struct Transfer: ParsableCommand {
     let norm = try AdaptiveInstanceNorm2D(epsilon: 0, strength: strength)
     // In the wider of the two types, which may hold colours that the content's does not.
     let wide = [content.tensor.dtype, style.tensor.dtype].contains(.float64) ? DType.float64 : .float32
+    let device = try place.device(computingIn: wide)
     try norm.calcMode(wide)
-    let result = try norm(content.tensor.to(wide), style: style.tensor.to(wide))
-    try content.write(result.to(content.tensor.dtype), to: output)
+    let result = try norm(content.tensor.to(wide).to(device), style: style.tensor.to(wide).to(device))
+    try content.write(result.toHost().to(content.tensor.dtype), to: output)
   }
 }

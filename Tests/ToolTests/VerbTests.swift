@@ -321,16 +321,63 @@ import Testing
     }
   }
 
-  @Test func `devices lists what is at hand`() throws {
+  @Test func `devices lists what is at hand, the types that each computes in, and why there is no more`() throws {
     let lines = try run("devices").split(separator: "\n")
-    #expect(lines.count == Device.available.count)
-    #expect(lines.filter { $0.hasPrefix("* ") }.count == 1)
-    #expect(lines.contains { $0.contains("cpu") && $0.contains("thread") })
+    let (listed, absent) = (lines.prefix(Device.available.count), lines.dropFirst(Device.available.count))
+    #expect(listed.filter { $0.hasPrefix("* ") }.count == 1)
+    for (line, device) in zip(listed, Device.available) {
+      #expect(line.hasPrefix(device == .default ? "* \(device) " : "  \(device) "))
+      #expect(line.hasSuffix("; " + device.supportedTypes.map(\.rawValue).joined(separator: ", ")))
+    }
+    #expect(listed.contains { $0.contains("cpu") && $0.contains("thread") })
+    #expect(absent.count == Device.unavailable.count && absent.allSatisfy { $0.hasPrefix("not here: ") })
+
+    struct Report: Decodable {
+      struct Entry: Decodable {
+        let name: String
+        let isGPU: Bool
+        let memory: Int
+        let types: [String]
+      }
+      let `default`: String
+      let devices: [Entry]
+      let unavailable: [String]
+    }
+    let report = try JSONDecoder().decode(Report.self, from: Data(try run("devices", "--json").utf8))
+    #expect(report.default == Device.default.name)
+    #expect(report.devices.map(\.name) == Device.available.map(\.name))
+    #expect(report.devices.map(\.isGPU) == Device.available.map(\.isGPU))
+    // What a processor has for OpenCL may be what is free just now.
+    #expect(report.devices.allSatisfy { $0.memory > 1 << 20 } && report.devices[0].memory == Device.cpu.memory)
+    #expect(report.devices.map(\.types) == Device.available.map { $0.supportedTypes.map(\.rawValue) })
+    #expect(report.unavailable.count == Device.unavailable.count)
+  }
+
+  @Test(arguments: Device.available.map(\.name)) func `every verb that computes does so where it is told`(
+    device: String
+  )
+    throws
+  {
+    let x = try Tensor.randomNormal([1, 3, 20, 30], mean: 2, seed: 1)
+    try NPY.write(x, to: folder.file("x.npy"))
+    try NPY.write(.randomNormal([1, 3, 20, 30], mean: -1, deviation: 3, seed: 2), to: folder.file("style.npy"))
+    func results(_ device: String) throws -> [Double] {
+      _ = try run("apply", "x.npy", "-o", "y.npy", "--device", device)
+      _ = try run("transfer", "x.npy", "style.npy", "-o", "t.npy", "--device", device)
+      _ = try run("fit", "x.npy", "style.npy", "-o", "w.safetensors", "--steps", "5", "--device", device)
+      let weights = try SafetensorsFile(contentsOf: folder.file("w.safetensors"))
+      return try [array("y.npy"), array("t.npy"), weights.tensor(named: "weight"), weights.tensor(named: "bias")]
+        .flatMap { try $0.doubles }
+    }
+    for (value, expected) in zip(try results(device), try results("cpu")) { #expect(abs(value - expected) < 1e-5) }
+    #expect(try run("bench", "--shape", "1,2,8,8", "--json", "--device", device).contains("\"name\" : \"\(device)\""))
   }
 
   @Test func `help is enough to work from`() throws {
     let help = try run("--help")
-    for verb in ["apply", "transfer", "fit", "stats", "figure", "bench", "devices"] { #expect(help.contains(verb)) }
+    for verb in ["apply", "transfer", "fit", "stats", "figure", "bench", "devices", "selftest"] {
+      #expect(help.contains(verb))
+    }
     let apply = try run("apply", "--help")
     for option in [
       "--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layout", "--device", "--threads",
