@@ -1,4 +1,5 @@
 import CGPUKernels
+import Foundation
 import Tensors
 
 /// A device of OpenCL 1.2 or later: AMD's, Intel's, NVIDIA's, or a processor through PoCL.
@@ -52,6 +53,9 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     in library: DynamicLibrary, withoutDouble: Bool = false, optimizing: Bool = true
   ) throws(LibraryError) -> [OpenCLDriver] {
     let library = try OpenCLLibrary(library)
+    // Drivers that are asked by two threads at once while they start may say that they have no devices.
+    startLock.lock()
+    defer { startLock.unlock() }
     var count: UInt32 = 0
     let status = library.getPlatformIDs(0, nil, &count)
     guard status == 0, count > 0 else {
@@ -76,6 +80,8 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     }
     return drivers
   }
+
+  private static let startLock = NSLock()
 
   private enum Key {
     static let allDevices: UInt64 = 0xFFFF_FFFF
