@@ -20,24 +20,38 @@ let package = Package(
   ],
   targets: [
     // MARK: Public API
-    .target(name: "InstanceNorm", dependencies: ["Tensors", "ArrayFiles", "GPUBackends"]),
-    .target(name: "InstanceNormC", dependencies: ["CInstanceNorm", "Tensors"]),
+    .target(name: "InstanceNorm", dependencies: ["Tensors", "Operations", "ArrayFiles", "GPUBackends"]),
+    .target(name: "InstanceNormC", dependencies: ["CInstanceNorm", "Tensors", "Calls", "CPUKernels"]),
     .target(name: "ImageFiles", dependencies: ["Tensors", "ArrayFiles", "CVipsShims"]),
     .executableTarget(
       name: "instnorm",
       dependencies: [
-        "InstanceNorm", "Drawing", .target(name: "ImageFiles", condition: .when(traits: ["Pictures"])),
+        "InstanceNorm", "ArrayFiles", "Conformance", "Figures", "Text",
+        .target(name: "ImageFiles", condition: .when(traits: ["Pictures"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // MARK: Implementation details
     .target(name: "CInstanceNorm"),
     .target(name: "CNormKernels", exclude: ["Kernels.h", "Vectors.h"]),
-    .target(name: "Tensors", dependencies: ["CNormKernels"]),
-    .target(name: "GPUBackends", dependencies: ["Tensors", "CGPUKernels"]),
+    .target(
+      name: "CElementKernels", dependencies: ["CNormKernels"],
+      exclude: [
+        "Binary.h", "Elements.h", "Functions.h", "Matrix.h", "Pointwise.h", "Rearrange.h", "Reduce.h", "Rounding.h",
+        "Transpose.h", "Update.h", "Weigh.h",
+      ]),
+    .target(name: "CTensors"),
+    .target(name: "Tensors", dependencies: ["CTensors"]),
+    .target(name: "Calls", dependencies: ["Tensors"]),
+    .target(name: "CPUKernels", dependencies: ["Tensors", "Calls", "CNormKernels", "CElementKernels"]),
+    .target(name: "GPUBackends", dependencies: ["Tensors", "Calls", "CGPUKernels"]),
+    .target(name: "Operations", dependencies: ["Tensors", "Calls", "CPUKernels", "GPUBackends"]),
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),
-    .target(name: "ArrayFiles", dependencies: ["Tensors"]),
+    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations"]),
+    .target(name: "Conformance", dependencies: ["InstanceNorm", "Text"]),
+    .target(name: "Figures", dependencies: ["InstanceNorm", "Drawing", "Text"]),
     .target(name: "Drawing"),
+    .target(name: "Text"),
     .target(name: "CVipsShims", dependencies: ["CVips"]),
     .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),
 
@@ -49,17 +63,23 @@ let package = Package(
       exclude: ["README.md"]),
 
     // MARK: Tests
-    .target(name: "TestSupport", dependencies: ["InstanceNorm"], path: "Tests/TestSupport"),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "ArrayFiles", "TestSupport"]),
+    .target(name: "TestSupport", dependencies: ["InstanceNorm", "Calls", "CPUKernels"], path: "Tests/TestSupport"),
+    .testTarget(name: "CPUKernelsTests", dependencies: ["Tensors", "Calls", "CPUKernels", "TestSupport"]),
+    .testTarget(name: "OperationsTests", dependencies: ["Tensors", "Calls", "CPUKernels", "Operations"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "ArrayFiles", "InstanceNorm", "TestSupport"]),
     .target(name: "StandInCUDA", dependencies: ["CGPUKernels"], path: "Tests/StandInCUDA", exclude: ["OpenCL.h"]),
     .testTarget(
-      name: "GPUBackendsTests", dependencies: ["GPUBackends", "InstanceNorm", "TestSupport", "StandInCUDA"]),
+      name: "GPUBackendsTests",
+      dependencies: ["GPUBackends", "Calls", "CPUKernels", "InstanceNorm", "TestSupport", "StandInCUDA"]),
     .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
     .testTarget(
       name: "ToolTests",
-      dependencies: ["InstanceNorm", "ImageFiles", "TestSupport", "instnorm", "quickstart", "which-norm"]),
+      dependencies: [
+        "InstanceNorm", "ImageFiles", "Conformance", "Figures", "Drawing", "TestSupport", "instnorm", "quickstart",
+        "which-norm",
+      ]),
   ]
 )

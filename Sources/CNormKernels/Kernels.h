@@ -1,6 +1,5 @@
-// The kernels, written once over vectors of 16 values. Each instruction set's file defines ISA, HAS_FMA, HAS_HALF,
-// RUNS_HERE and COLUMNS, how many vectors of maps it has registers for, and includes this between its `#pragma clang
-// attribute`s.
+// The kernels, written once over vectors of 16 values. Each instruction set's file defines ISA, HAS_FMA, HAS_HALF and
+// COLUMNS, how many vectors of maps it has registers for, and includes this between its `#pragma clang attribute`s.
 //
 // Vectors are clang's: wider than the machine's registers, they become several. Functions take types and forms as
 // constants and are inlined, so that the branches on them are gone from each loop.
@@ -16,7 +15,8 @@
 
 INLINE floats activated(norm_activation activation, float slope, floats n) {
   // NaN compares false, and so stays.
-  if (activation == norm_activation_relu) return n < 0.0f ? (floats)0.0f : n;
+  // -0 becomes 0: so what is rounded before comes to the same as what is rounded after.
+  if (activation == norm_activation_relu) return n <= 0.0f ? (floats)0.0f : n;
   if (activation == norm_activation_leaky) return n < 0.0f ? n * slope : n;
   return n;
 }
@@ -202,29 +202,6 @@ INLINE slope_values slope_from(const norm_slope *s, size_t map) {
   return (slope_values){load(norm_float32, s->inv_std + map), load(norm_float32, s->centre + map),
                         load(norm_float32, s->mean + map), load(norm_float32, s->slope + map),
                         load(norm_float32, s->offset + map)};
-}
-
-/// The map of the next value, and what a vector adds to it.
-typedef struct walk {
-  size_t map, maps, step;
-} walk;
-
-INLINE walk walk_from(size_t map, size_t maps) { return (walk){map, maps, maps > lanes ? lanes : lanes % maps}; }
-
-INLINE void advance(walk *walk) {
-  walk->map += walk->step;
-  if (walk->map >= walk->maps) {
-    walk->map -= walk->maps;
-    // Keeps it a branch, which is foreseen. A conditional move would be waited for at every vector.
-    __asm__ volatile("");
-  }
-}
-
-/// How many values come before `to` is aligned to a vector's size; none where it cannot be.
-INLINE size_t values_before_alignment(const void *to, size_t bytes) {
-  size_t over = (size_t)to & (lanes * bytes - 1);
-  if (over == 0 || over % bytes) return 0;
-  return lanes - over / bytes;
 }
 
 // MARK: - Normalise
@@ -583,15 +560,11 @@ static void PASTE(gradient, ISA)(const norm_form *form, const void *dy, const vo
 
 // MARK: - The table
 
-static bool PASTE(runs_here, ISA)(void) { return RUNS_HERE; }
-
 #define STRING_(a) #a
 #define STRING(a) STRING_(a)
 
 const norm_kernels PASTE(norm_kernels, ISA) = {
     .name = STRING(ISA),
-    .runs_here = PASTE(runs_here, ISA),
-    .has_fma = HAS_FMA,
     .plane_moments = PASTE(plane_moments, ISA),
     .pixel_moments = PASTE(pixel_moments, ISA),
     .normalize = PASTE(normalize, ISA),

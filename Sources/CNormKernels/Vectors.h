@@ -1,4 +1,5 @@
-// Vectors of 16 values, float32 in registers and any type in memory. Included by Kernels.h for each instruction set.
+// Vectors of 16 values, float32 in registers and any type in memory. Included for each instruction set, by Kernels.h and
+// by Elements.h of CElementKernels.
 
 // Every loop is compiled for every form, all in one function. Without optimisation that function would have all their
 // variables on its stack at once, some megabytes, more than threads have; there, one loop looks at its form as it goes.
@@ -180,3 +181,28 @@ INLINE void store_few(norm_type type, void *to, floats a, size_t count) {
 }
 
 INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+// MARK: - Walks
+
+/// The map of the next value, and what a vector adds to it.
+typedef struct walk {
+  size_t map, maps, step;
+} walk;
+
+INLINE walk walk_from(size_t map, size_t maps) { return (walk){map, maps, maps > lanes ? lanes : lanes % maps}; }
+
+INLINE void advance(walk *walk) {
+  walk->map += walk->step;
+  if (walk->map >= walk->maps) {
+    walk->map -= walk->maps;
+    // Keeps it a branch, which is foreseen. A conditional move would be waited for at every vector.
+    __asm__ volatile("");
+  }
+}
+
+/// How many values come before `to` is aligned to a vector's size; none where it cannot be.
+INLINE size_t values_before_alignment(const void *to, size_t bytes) {
+  size_t over = (size_t)to & (lanes * bytes - 1);
+  if (over == 0 || over % bytes) return 0;
+  return lanes - over / bytes;
+}

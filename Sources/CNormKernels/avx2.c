@@ -3,7 +3,6 @@
 #define COLUMNS 1
 #define HAS_FMA 1
 #define HAS_HALF 1
-#define RUNS_HERE (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "Kernels.h"
 #pragma clang attribute pop

@@ -3,8 +3,6 @@
 #define COLUMNS 4
 #define HAS_FMA 1
 #define HAS_HALF 1
-#define RUNS_HERE (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&                          \
-                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
 #define FEATURES "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(FEATURES))), apply_to = function)
 #include "Kernels.h"

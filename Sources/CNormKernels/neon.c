@@ -3,6 +3,5 @@
 #define COLUMNS 1
 #define HAS_FMA 1
 #define HAS_HALF 1
-#define RUNS_HERE true
 #include "Kernels.h"
 #endif

@@ -4,6 +4,5 @@
 #define COLUMNS 1
 #define HAS_FMA 0
 #define HAS_HALF 0
-#define RUNS_HERE true
 #include "Kernels.h"
 #endif

@@ -34,6 +34,16 @@ public enum DType: String, CaseIterable, Hashable, Sendable, CustomStringConvert
   }
 
   public var description: String { rawValue }
+
+  /// 8 bytes of a value, repeated.
+  package func pattern(of value: Double) -> UInt64 {
+    switch self {
+    case .float16: UInt64(Float16(value).bitPattern) * 0x0001_0001_0001_0001
+    case .bfloat16: UInt64(BFloat16(value).bitPattern) * 0x0001_0001_0001_0001
+    case .float32: UInt64(Float(value).bitPattern) * 0x0000_0001_0000_0001
+    case .float64: value.bitPattern
+    }
+  }
 }
 
 /// A Swift type that a tensor can hold, one for each ``DType``.

@@ -1,3 +1,5 @@
+import CTensors
+
 /// The memory of one tensor, or of several that have not yet been told apart by a write.
 ///
 /// It belongs to the backend that allocated it and goes back there when the last tensor lets go. The address is
@@ -11,6 +13,10 @@ public final class Storage: @unchecked Sendable {
   /// Which backend it is, to compare without counting references.
   package let backendIdentity: ObjectIdentifier
 
+  /// Whether a plan is being traced to which the values are unknown, so that they are neither read nor changed
+  /// meanwhile except by operations. Only the tracing thread has such memory.
+  package var isTraced = false
+
   /// Uninitialised memory for `byteCount` bytes.
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
@@ -19,6 +25,11 @@ public final class Storage: @unchecked Sendable {
     self.byteCount = byteCount
     self.backend = backend
     backendIdentity = ObjectIdentifier(backend)
+  }
+
+  /// - Throws: ``TensorError/traced(shape:)`` while a plan is traced that the values depend on.
+  func requireKnown(_ shape: Shape) throws {
+    if isTraced, tensors_get_recording() != nil { throw TensorError.traced(shape: shape) }
   }
 
   deinit {

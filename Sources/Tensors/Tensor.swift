@@ -17,6 +17,8 @@ public struct Tensor: Sendable {
   public let count: Int
   /// The memory, for backends; everyone else has ``withUnsafeBuffer(of:_:)``.
   public private(set) var storage: Storage
+  /// What made it, where gradients are recorded; nil for values that nothing depends on.
+  package var origin: Origin?
 
   /// Where the tensor is.
   public var device: Device { Device(storage.backend) }
@@ -56,6 +58,13 @@ public struct Tensor: Sendable {
     self.storage = storage
   }
 
+  /// The first values of some memory, which the caller knows to be large enough. Several tensors may be made of one.
+  package init(in storage: Storage, _ shape: Shape, _ dtype: DType, _ layout: Layout) throws {
+    self.init(
+      shape: shape, dtype: dtype, layout: layout, count: try shape.byteCount(of: dtype) / dtype.byteCount,
+      storage: storage)
+  }
+
   /// The same memory under another shape and layout, whose number of values the caller knows to be the same.
   package func reinterpreted(as shape: Shape, layout: Layout = .nchw) -> Tensor {
     Tensor(shape: shape, dtype: dtype, layout: layout, count: count, storage: storage)
@@ -70,10 +79,12 @@ public struct Tensor: Sendable {
   package mutating func isUnique() -> Bool { isKnownUniquelyReferenced(&storage) }
 
   /// Makes this tensor the only one that has its memory, by a copy where it is not. Call before writing to
-  /// ``storage``.
+  /// ``storage``. What is written is no longer what made it gave, so that gradients end here.
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``.
   public mutating func makeUnique() throws {
+    try storage.requireKnown(shape)
+    origin = nil
     if isKnownUniquelyReferenced(&storage) { return }
     let copy = try Storage(byteCount: storage.byteCount, on: storage.backend)
     try storage.backend.copy(from: storage, to: copy)
@@ -124,7 +135,7 @@ extension Tensor {
     repeating value: Double, shape: Shape, dtype: DType = .float32, layout: Layout = .nchw, on device: Device = .cpu
   ) throws {
     try self.init(uninitialized: shape, dtype: dtype, layout: layout, on: device)
-    try storage.backend.fill(&self, with: value)
+    try storage.backend.fill(storage, with: dtype.pattern(of: value))
   }
 
   public static func zeros(_ shape: Shape, dtype: DType = .float32, layout: Layout = .nchw) throws -> Tensor {
@@ -174,8 +185,28 @@ extension Tensor {
   /// All values as an array, row by row (the last subscript varies fastest), converted to `S` where the dtype is
   /// another.
   public func array<S: Scalar>(of type: S.Type = S.self) throws -> [S] {
-    let rows = try to(S.dtype).to(.nchw)
-    return try rows.withUnsafeBuffer(of: S.self) { Array($0) }
+    func read<Source: Scalar>(_ source: Source.Type) throws -> [S] {
+      try withUnsafeBuffer(of: Source.self) { buffer in
+        if layout == .nchw {
+          if let buffer = buffer as? UnsafeBufferPointer<S> { return Array(buffer) }
+          return buffer.map { S($0.double) }
+        }
+        // In memory the maps of a place lie together.
+        let (images, maps) = (shape[0], shape[1])
+        let size = count == 0 ? 0 : count / (images * maps)
+        return Array(unsafeUninitializedCapacity: count) { result, length in
+          for image in 0..<(count == 0 ? 0 : images) {
+            for map in 0..<maps {
+              for place in 0..<size {
+                result[(image * maps + map) * size + place] = S(buffer[(image * size + place) * maps + map].double)
+              }
+            }
+          }
+          length = count
+        }
+      }
+    }
+    return try read(dtype.scalarType)
   }
 
   /// Calls a closure with the values as they lie in memory, in the layout's order. On a GPU, with a copy of them.
@@ -205,6 +236,7 @@ extension Tensor {
   }
 
   package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+    try storage.requireKnown(shape)
     guard storage.backend.isHostMemory else { return try toHost().withUnsafeBytes(body) }
     // The storage has to outlive the closure, which the last use of `self` alone does not promise.
     return try withExtendedLifetime(storage) {
@@ -219,7 +251,7 @@ extension Tensor {
       let device = device
       var host = try toHost()
       let result = try host.withUnsafeMutableBytes(body)
-      self = try host.to(device)
+      self = try host.copied(to: device)
       return result
     }
     try makeUnique()
@@ -229,52 +261,25 @@ extension Tensor {
   }
 }
 
-// MARK: - Other shapes, types, layouts and places
+// MARK: - Other places
 
 extension Tensor {
-  /// The same values, row by row, under another shape. One extent may be -1 and is worked out from the rest.
-  ///
-  /// - Throws: ``TensorError/shapeMismatch(operation:expected:got:)`` when the number of values is another.
-  public func reshaped(to shape: Shape) throws -> Tensor {
-    var shape = shape
-    if let free = shape.firstIndex(of: -1) {
-      var rest = shape
-      rest.dimensions[free] = 1
-      let others = try rest.elementCount()
-      guard others > 0, count % others == 0 else {
-        throw TensorError.shapeMismatch(operation: "reshaping", expected: self.shape, got: shape)
-      }
-      shape.dimensions[free] = count / others
-    }
-    guard try shape.elementCount() == count else {
-      throw TensorError.shapeMismatch(operation: "reshaping", expected: self.shape, got: shape)
-    }
-    return try to(.nchw).reinterpreted(as: shape)
+  /// Sets every value, in place, rounded to the tensor's dtype.
+  public mutating func fill(with value: Double) throws {
+    try makeUnique()
+    try fillMemory(with: value)
   }
 
-  /// The values rounded to another dtype; the tensor itself when it has that dtype.
-  public func to(_ dtype: DType) throws -> Tensor {
-    if dtype == self.dtype { return self }
-    var result = try Tensor(uninitializedLike: self, dtype: dtype)
-    try storage.backend.convert(self, into: &result)
-    return result
-  }
-
-  /// The values in another order in memory; the tensor itself when it has that layout.
-  ///
-  /// - Throws: ``TensorError/layout(_:shape:)`` when the layout does not exist for the tensor's rank.
-  public func to(_ layout: Layout) throws -> Tensor {
-    if layout == self.layout { return self }
-    var result = try Tensor(uninitialized: shape, dtype: dtype, layout: layout, on: device)
-    try storage.backend.convert(self, into: &result)
-    return result
+  /// The same for whoever knows that nobody else reads the memory.
+  package func fillMemory(with value: Double) throws {
+    try storage.backend.fill(storage, with: dtype.pattern(of: value))
   }
 
   /// The values on another device; the tensor itself when it is there.
-  public func to(_ device: Device) throws -> Tensor {
+  package func copied(to device: Device) throws -> Tensor {
     let backend = storage.backend
     if device.backend === backend { return self }
-    if !backend.isHostMemory && !device.backend.isHostMemory { return try toHost().to(device) }
+    if !backend.isHostMemory && !device.backend.isHostMemory { return try toHost().copied(to: device) }
     let result = try Tensor(uninitialized: shape, dtype: dtype, layout: layout, on: device)
     if backend.isHostMemory {
       try withUnsafeBytes { try device.backend.copy(from: $0, to: result.storage) }
@@ -287,6 +292,6 @@ extension Tensor {
 
   /// The values where the processor can read them; the tensor itself when they are there.
   public func toHost() throws -> Tensor {
-    storage.backend.isHostMemory ? self : try to(.cpu)
+    storage.backend.isHostMemory ? self : try copied(to: .cpu)
   }
 }

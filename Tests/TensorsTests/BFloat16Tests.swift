@@ -1,4 +1,4 @@
-import Tensors
+import InstanceNorm
 import Testing
 
 @Suite struct BFloat16Tests {

@@ -1,6 +1,6 @@
 import ArrayFiles
 import Foundation
-import Tensors
+import InstanceNorm
 import TestSupport
 import Testing
 

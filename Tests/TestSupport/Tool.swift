@@ -31,11 +31,25 @@ public struct Tool {
     process.standardError = errorPipe
     try process.run()
     // Read while it runs: a full pipe would stop it. What it says of errors is one line, which fits.
-    let text = outputPipe.fileHandleForReading.readDataToEndOfFile()
-    let errorText = errorPipe.fileHandleForReading.readDataToEndOfFile()
+    let text = Self.contents(of: outputPipe)
+    let errorText = Self.contents(of: errorPipe)
     process.waitUntilExit()
     status = process.terminationStatus
     output = String(decoding: text, as: UTF8.self)
     errors = String(decoding: errorText, as: UTF8.self)
+  }
+
+  /// All that comes through a pipe. Foundation's own reading ends the process when a signal interrupts it.
+  private static func contents(of pipe: Pipe) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(pipe.fileHandleForReading.fileDescriptor, &buffer, buffer.count)
+      if count > 0 {
+        bytes += buffer[..<count]
+      } else if count == 0 || errno != EINTR {
+        return bytes
+      }
+    }
   }
 }

@@ -74,8 +74,6 @@ typedef struct norm_gradient_sums {
 typedef struct norm_kernels {
   /// As in the environment variable INSTNORM_ISA.
   const char *name;
-  bool (*_Nonnull runs_here)(void);
-  bool has_fma;
 
   norm_moments (*_Nonnull plane_moments)(norm_type type, const void *x, size_t count, float shift);
 
@@ -110,15 +108,6 @@ typedef struct norm_kernels {
 
 /// The tables compiled for this architecture, the fastest first; null beyond the last.
 const norm_kernels *_Nullable norm_kernels_at(size_t index);
-
-/// What a waiting loop does between two looks.
-static inline void norm_pause(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
 
 #pragma clang assume_nonnull end
 

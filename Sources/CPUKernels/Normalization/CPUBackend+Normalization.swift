@@ -1,0 +1,67 @@
+import Calls
+import Tensors
+
+extension CPUBackend {
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormCall) throws {
+    // No pictures are no share of the scratch either.
+    guard call.planes.count > 0 else { return }
+    if call.planes.layout == .nchw || call.planes.maps == 1 {
+      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
+    } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
+      return try tuned.run(threads: threads)
+    }
+    try PlainNorm(call).run(threads: threads)
+  }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormGradientCall) throws {
+    guard call.planes.count > 0 else { return }
+    if let gradients = call.elementGradients {
+      // First, since dx may take the place of what both read.
+      try PlainNormGradient(call).sumByElement(scale: gradients.scale, bias: gradients.bias, threads: threads)
+    }
+    if call.planes.layout == .nchw || call.planes.maps == 1 {
+      if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
+    } else if let tuned = TunedPictureGradients(call, kernels, streamed: streamed) {
+      return try tuned.run(threads: threads)
+    }
+    try PlainNormGradient(call).run(threads: threads)
+  }
+
+  package func run(_ call: TrackCall) {
+    let (means, inverses) = (call.mean.doubles, call.invStd.doubles)
+    let (runningMeans, runningVariances) = (call.runningMean.doubles, call.runningVariance.doubles)
+    let unbiased = Double(call.count) / Double(call.count - 1)
+    for map in 0..<call.maps {
+      var (newMean, newVariance) = (0.0, 0.0)
+      for plane in stride(from: map, to: call.images * call.maps, by: call.maps) {
+        newMean += means[plane]
+        // An inverse of 0 stands for a variance and an epsilon of 0.
+        if inverses[plane] != 0 { newVariance += max(1 / (inverses[plane] * inverses[plane]) - call.epsilon, 0) }
+      }
+      newMean /= Double(call.images)
+      newVariance *= unbiased / Double(call.images)
+      // A product with 0 would keep what is not finite.
+      guard newMean.isFinite, newVariance.isFinite else { continue }
+      runningMeans[map] += call.momentum * (newMean - runningMeans[map])
+      runningVariances[map] += call.momentum * (newVariance - runningVariances[map])
+    }
+  }
+
+  package func run(_ call: RecallCall) {
+    let (runningMeans, runningVariances) = (call.runningMean.doubles, call.runningVariance.doubles)
+    for map in 0..<call.maps {
+      let spread = runningVariances[map] + call.epsilon
+      let inverse = spread == 0 ? 0 : 1 / spread.squareRoot()
+      for plane in stride(from: map, to: call.images * call.maps, by: call.maps) {
+        call.mean.doubles[plane] = runningMeans[map]
+        call.invStd.doubles[plane] = inverse
+      }
+    }
+  }
+}
+
+extension UnsafeMutableRawPointer {
+  fileprivate var doubles: UnsafeMutablePointer<Double> { assumingMemoryBound(to: Double.self) }
+}

@@ -1,0 +1,227 @@
+import Calls
+import Tensors
+
+// Normalisation by statistics that planes share: the moments of every plane, merged as a rule says, then every plane
+// normalised; backward likewise with the sums of gradients. Planes that share with no other have a faster way, in which
+// both passes over a plane come together; here, both over as many sets of planes as stay in cache.
+
+/// The two passes over memory that a normalisation is made of, each over any part of the planes.
+protocol NormPasses {
+  var call: NormCall { get }
+
+  /// Normalises each plane by its own moments.
+  func runAlone(threads: Int) throws
+
+  /// Writes the moments of each plane of a part, by the plane's number.
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws
+
+  /// Normalises each plane of a part by the statistics that the call has.
+  func normalize(_ part: Part, threads: Int) throws
+}
+
+extension NormPasses {
+  func run(threads: Int) throws {
+    let isAlone = call.output != nil && call.sharing?.isOfSinglePlanes(call.planes) == true
+    try isAlone ? runAlone(threads: threads) : runShared(threads: threads)
+  }
+
+  /// Takes statistics, unless they are given, and normalises, if that is asked for.
+  private func runShared(threads: Int) throws {
+    let planes = call.planes
+    guard let sharing = call.sharing else { return try normalize(.all(of: planes), threads: threads) }
+    let sets = PlaneSets(sharing, of: planes)
+    let scratch = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<Moments>.stride)
+    let moments = scratch.address.raw(share: 0).bindMemory(to: Moments.self, capacity: planes.count)
+    try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
+      try takeMoments(of: part, into: moments, threads: threads)
+      for set in part.sets { share(set, of: sets, moments) }
+      if call.output != nil { try normalize(part, threads: threads) }
+    }
+  }
+
+  /// Gives all planes of a set the statistics of their merged moments.
+  private func share(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) {
+    var total = merged(set, of: sets, moments)
+    var prescale = 1.0
+    if isOutOfRange(total) {
+      // Rare: of planes so extreme, moments are taken again, in float64 and brought into its range.
+      withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
+        let (plain, block) = (PlainNorm(call), block.baseAddress!)
+        let bands = (0..<sets.width).map { call.planes.band(ofPlane: sets[set, $0]) }
+        if call.planes.dtype == .float64 {
+          // Where one is NaN, so is the set.
+          let largest = bands.reduce(0.0) { max($0, plain.largestMagnitude(in: $1, block: block)) }
+          prescale = Standardization.prescale(magnitude: largest)
+        }
+        for band in bands {
+          plain.moments(of: band, prescale: prescale, block: block, into: moments + band.firstPlane)
+        }
+      }
+      total = merged(set, of: sets, moments)
+    }
+    let standardization = Standardization(total, epsilon: call.epsilon, prescale: prescale)
+    for member in 0..<sets.width {
+      call.mean?[sets[set, member]] = standardization.mean
+      call.invStd?[sets[set, member]] = standardization.invStd
+    }
+  }
+
+  /// Whether sums may have left the range of what they were taken in: float32 by the kernels, else float64.
+  private func isOutOfRange(_ moments: Moments) -> Bool {
+    call.planes.dtype == .float64
+      ? Standardization.leftRange(moments, epsilon: call.epsilon)
+      : !ordinary.contains(Standardization(moments, epsilon: call.epsilon, prescale: 1).invStd)
+  }
+
+  private func merged(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) -> Moments {
+    var total = Moments()
+    for member in 0..<sets.width { total.merge(moments[sets[set, member]]) }
+    return total
+  }
+}
+
+/// The two passes that a gradient is made of.
+protocol NormGradientPasses {
+  var call: NormGradientCall { get }
+
+  /// Takes each plane's gradient by its own sums.
+  func runAlone(threads: Int) throws
+
+  /// Writes the sums of each plane of a part to the call's, and the largest |dn| to `largest`, by the plane's number;
+  /// infinity for a plane that the next pass is to take the plain way.
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws
+
+  /// Writes dx and dn of each plane of a part.
+  func writeGradient(
+    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int) throws
+}
+
+extension NormGradientPasses {
+  func run(threads: Int) throws {
+    let isAlone = call.sharing?.isOfSinglePlanes(call.planes) == true
+    try isAlone ? runAlone(threads: threads) : runShared(threads: threads)
+  }
+
+  private func runShared(threads: Int) throws {
+    let planes = call.planes
+    // Statistics that were given do not depend on x; then nothing is taken off.
+    let sets = PlaneSets(call.sharing ?? .instance, of: planes)
+    let scratch = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<SetMeans>.stride)
+    let means = scratch.address.raw(share: 0).bindMemory(to: SetMeans.self, capacity: planes.count)
+    let floats = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<Float>.stride)
+    let largest = floats.address.raw(share: 0).bindMemory(to: Float.self, capacity: planes.count)
+    try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
+      try takeSums(of: part, largest: largest, threads: threads)
+      if call.inputGradient == nil { return }
+      for set in part.sets { share(set, of: sets, means) }
+      try writeGradient(of: part, means: means, largest: largest, threads: threads)
+    }
+  }
+
+  /// Gives all planes of a set the means of their sums.
+  private func share(_ set: Int, of sets: PlaneSets, _ means: UnsafeMutablePointer<SetMeans>) {
+    var total = SetMeans()
+    if call.sharing != nil {
+      for member in 0..<sets.width {
+        let own = call.ownMeans(sets[set, member])
+        total.gradient += own.gradient
+        total.product += own.product
+      }
+      // Planes are equally large, so the mean of all is that of their means.
+      total.gradient /= Double(sets.width)
+      total.product /= Double(sets.width)
+    }
+    for member in 0..<sets.width { means[sets[set, member]] = total }
+  }
+}
+
+// MARK: - Parts
+
+/// Some of the sets that planes share their moments in.
+struct Part {
+  let sets: Range<Int>
+  private let all: PlaneSets
+  private let imageCount: Int
+
+  private init(_ sets: Range<Int>, of all: PlaneSets, images: Int) {
+    self.sets = sets
+    self.all = all
+    imageCount = images
+  }
+
+  /// All planes.
+  static func all(of planes: Planes) -> Part {
+    let sets = PlaneSets(.instance, of: planes)
+    return Part(0..<sets.count, of: sets, images: planes.images)
+  }
+
+  var planeCount: Int { sets.count * all.width }
+
+  /// The planes' numbers, in the order of memory.
+  func plane(_ index: Int) -> Int {
+    all.step == 1
+      ? sets.lowerBound * all.width + index : index / sets.count * all.step + sets.lowerBound + index % sets.count
+  }
+
+  /// The pictures that the planes are of, whose maps are all in the part where these alternate in memory.
+  var images: Range<Int> {
+    if all.step > 1 || all.maps == 0 { return 0..<imageCount }
+    return sets.lowerBound * all.width / all.maps..<sets.upperBound * all.width / all.maps
+  }
+
+  /// Calls `body` with parts that make up all planes, and how many threads it may use for one.
+  static func forEach(
+    of planes: Planes, in sets: PlaneSets, threads: Int, _ body: (_ part: Part, _ threads: Int) throws -> Void
+  ) throws {
+    func part(_ range: Range<Int>) -> Part { Part(range, of: sets, images: planes.images) }
+    // Where maps alternate, whole pictures.
+    let least = planes.layout == .nchw || planes.maps == 1 ? 1 : sets.step > 1 ? sets.count : planes.maps / sets.width
+    let bytes = least * sets.width * planes.size * planes.dtype.byteCount
+    let length = least * max(1, CacheSizes.part / max(bytes, 1))
+    let count = (sets.count + length - 1) / length
+    func part(number index: Int) -> Part { part(index * length..<min((index + 1) * length, sets.count)) }
+
+    let shares = ThreadedWork.shareCount(items: count, values: planes.valueCount, threads: threads)
+    let isEven = count % shares == 0 || count >= 8 * shares
+    if isEven, shares > 1 {
+      try Failure.collect { failure in
+        ThreadedWork.run(items: count, values: planes.valueCount, shares: shares) { _, items in
+          for index in items { failure.catching { try body(part(number: index), 1) } }
+        }
+      }
+    } else {
+      for index in 0..<count { try body(part(number: index), threads) }
+    }
+  }
+
+  /// Calls `body` for each plane, with how many threads are to share it: one where the planes go round, else all.
+  func forEachPlane(
+    _ segments: Segments, _ planes: Planes, threads: Int, _ body: (_ plane: Int, _ shares: Int) -> Void
+  ) {
+    let split = segments.split(planeCount, of: planes.size, threads: threads)
+    if split.shares > 1 {
+      for index in 0..<planeCount { body(plane(index), split.shares) }
+    } else {
+      ThreadedWork.run(items: planeCount, values: planeCount * planes.size, shares: split.planes) { _, items in
+        for index in items { body(plane(index), 1) }
+      }
+    }
+  }
+  /// Calls `body` for each band with scratch for so many float64 values.
+  func forEachBand(
+    _ planes: Planes, scratch: Int, threads: Int, _ body: (Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws {
+    let bands = Bands(planes)
+    // Where maps alternate, a picture's bands follow each other; else a band is a plane.
+    let (first, count) =
+      planes.layout == .nchw ? (0, planeCount) : (images.lowerBound * bands.perImage, images.count * bands.perImage)
+    let values = planeCount * planes.size
+    let shares = ThreadedWork.shareCount(items: count, values: values, threads: threads)
+    let scratch = try Scratch(shares: shares, doublesPerShare: scratch)
+    let address = scratch.address
+    ThreadedWork.run(items: count, values: values, shares: shares) { share, items in
+      let block = address.doubles(share: share)
+      for index in items { body(bands[planes.layout == .nchw ? plane(index) : first + index], block) }
+    }
+  }
+}

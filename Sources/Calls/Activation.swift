@@ -1,0 +1,34 @@
+import Tensors
+
+/// A function that a layer applies to each value of its result.
+public enum Activation: Hashable, Sendable {
+  case none
+  /// max(n, 0). NaN stays NaN, and the slope at 0 is 0.
+  case relu
+  /// n above 0, `slope` n below and at 0.
+  case leakyReLU(slope: Double = 0.01)
+
+  /// The same with the slope that the kernels have, where these are for a type: so that a layer and an activation after
+  /// it give the same together and apart.
+  package func rounded(for dtype: DType) -> Activation {
+    if case .leakyReLU(let slope) = self, dtype != .float64 { return .leakyReLU(slope: Double(Float(slope))) }
+    return self
+  }
+
+  /// What n below 0 is multiplied by.
+  package var negativeSlope: Double {
+    switch self {
+    case .none: 1
+    case .relu: 0
+    case .leakyReLU(let slope): slope
+    }
+  }
+}
+
+/// Where in a layer the residual is added.
+public enum ResidualPlace: String, CaseIterable, Hashable, Sendable {
+  /// y = activation(n + residual).
+  case beforeActivation
+  /// y = activation(n) + residual.
+  case afterActivation
+}
