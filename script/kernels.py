@@ -1,7 +1,7 @@
 """Compiles the kernels to PTX, and checks what became of them.
 
-    script/kernels          makes the files again
-    script/kernels check    fails unless they are what the source gives, and are good
+    script/kernels [family...]    makes the files again, of some families or of all
+    script/kernels check          fails unless they are what the source gives, and are good
 """
 
 import ctypes
@@ -20,7 +20,13 @@ OPTIONS = ["--gpu-architecture=compute_70", "-fmad=false"]
 # Volta, which the PTX is for, and what most machines with a large GPU have.
 ARCHITECTURES = ["sm_70", "sm_80", "sm_90"]
 # Those that do most of the work: they have to move 16 bytes at a time.
-MAIN_KERNELS = ["normalize_tiles", "normalize_given", "gradient_tiles", "gradient_given", "tile_moments", "tile_sums"]
+MAIN_KERNELS = {
+    "normalization": [
+        "normalize_tiles", "normalize_given", "gradient_tiles", "gradient_given", "tile_moments", "tile_sums"],
+    "pointwise": ["pointwise", "pointwise_gradient"],
+    "binary": ["binary"],
+    "updates": ["combine", "adam"],
+}
 # Bytes that a kernel may put away, which it does around calls of functions; where more is spilled, registers are short.
 SPILL_LIMIT = 192
 WIDE_LOAD = re.compile(r"\bld(?:\.global)?(?:\.\w+)*\.(?:v4\.[bfsu]32|v2\.[bfsu]64)\b")
@@ -28,12 +34,18 @@ WIDE_LOAD = re.compile(r"\bld(?:\.global)?(?:\.\w+)*\.(?:v4\.[bfsu]32|v2\.[bfsu]
 NVIDIA = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
 
 
-def source():
-    """The text that is compiled: what CGPUKernels.c embeds, in its order, after the prelude of CUDA."""
-    names = re.findall(r'#embed "((?:Kernels|include)/.*)"', (SOURCES / "CGPUKernels.c").read_text())
-    names = ["Kernels/prelude_cuda.h"] + [name for name in names if "prelude" not in name]
-    # So that the compiler's errors name the file and its line.
-    return "".join(f'#line 1 "{name}"\n{(SOURCES / name).read_text()}' for name in names)
+def families():
+    """The families in CGPUKernels.c: for each its text, with the prelude of CUDA, and the types it is compiled for."""
+    text = (SOURCES / "CGPUKernels.c").read_text()
+    files = dict(re.findall(r'static const char (\w+)\[\] = \{\n#embed "(.*)"', text))
+    found = {}
+    for name, parts in re.findall(r"\[FAMILY_(\w+)\] = \{(calls, .*)\}", text):
+        name = name.lower()
+        paths = ["Kernels/prelude_cuda.h"] + [files[part] for part in parts.split(", ")]
+        # So that the compiler's errors name the file and its line.
+        source = "".join(f'#line 1 "{path}"\n{(SOURCES / path).read_text()}' for path in paths)
+        found[name] = source, [kind for kind in TYPES if f"PTX/{name}-{kind}.ptx" in files.values()]
+    return found
 
 
 class Compiler:
@@ -71,10 +83,12 @@ class Compiler:
         return ptx
 
 
-def make(folder):
-    compiler, text = Compiler(), source()
-    for number, name in enumerate(TYPES):
-        (folder / f"{name}.ptx").write_text(compiler.ptx(text, OPTIONS + [f"-DVALUE_TYPE={number}"]))
+def make(folder, names):
+    compiler = Compiler()
+    for family, (source, types) in families().items():
+        for kind in types if family in names else []:
+            text = compiler.ptx(source, OPTIONS + [f"-DVALUE_TYPE={TYPES.index(kind)}"])
+            (folder / f"{family}-{kind}.ptx").write_text(text)
 
 
 def entries(ptx):
@@ -109,18 +123,22 @@ def assemble(path, architecture):
 
 def check():
     faults = []
+    named = [(family, f"{family}-{kind}.ptx") for family, (_, types) in families().items() for kind in types]
     with tempfile.TemporaryDirectory() as folder:
-        make(pathlib.Path(folder))
-        for name in TYPES:
-            if (pathlib.Path(folder) / f"{name}.ptx").read_text() != (SOURCES / f"PTX/{name}.ptx").read_text():
-                faults.append(f"PTX/{name}.ptx is not what the source gives; script/kernels makes it again")
+        make(pathlib.Path(folder), families())
+        for _, name in named:
+            if (pathlib.Path(folder) / name).read_text() != (SOURCES / "PTX" / name).read_text():
+                faults.append(f"PTX/{name} is not what the source gives; script/kernels makes it again")
+    for path in (SOURCES / "PTX").iterdir():
+        if path.name not in dict(map(reversed, named)):
+            faults.append(f"PTX/{path.name} is of no family")
 
-    for name in TYPES:
-        path = SOURCES / f"PTX/{name}.ptx"
+    for family, name in named:
+        path = SOURCES / "PTX" / name
         kernels = entries(path.read_text())
         built = {architecture: assemble(path, architecture) for architecture in ARCHITECTURES}
         titles = [f"{architecture}: registers shared stack spilled" for architecture in ARCHITECTURES]
-        print(f"{name:<22}{'wide loads':>11}" + "".join(f"{title:>38}" for title in titles))
+        print(f"{path.stem:<22}{'wide loads':>11}" + "".join(f"{title:>38}" for title in titles))
         for kernel, text in sorted(kernels.items()):
             loads = len(WIDE_LOAD.findall(text))
             line = f"{kernel:<22}{loads:>11}"
@@ -128,13 +146,13 @@ def check():
                 found = built[architecture][kernel]
                 line += f"{found['registers']:>17}{found['shared']:>7}{found['stack']:>6}{found['spilled']:>8}"
                 if found["spilled"] > SPILL_LIMIT:
-                    faults.append(f"{kernel} for {name} on {architecture} spills {found['spilled']} bytes")
+                    faults.append(f"{kernel} of {path.stem} on {architecture} spills {found['spilled']} bytes")
             print(line)
-        for kernel in MAIN_KERNELS:
+        for kernel in MAIN_KERNELS.get(family, []):
             if kernel not in kernels:
-                faults.append(f"there is no {kernel} for {name}")
+                faults.append(f"there is no {kernel} in {path.stem}")
             elif not WIDE_LOAD.search(kernels[kernel]):
-                faults.append(f"{kernel} for {name} has no load of 16 bytes")
+                faults.append(f"{kernel} of {path.stem} has no load of 16 bytes")
         print()
     if faults:
         sys.exit("\n".join(f"kernels: {fault}" for fault in faults))
@@ -142,7 +160,7 @@ def check():
 
 if sys.argv[1:] == ["check"]:
     check()
-elif not sys.argv[1:]:
-    make(SOURCES / "PTX")
+elif set(sys.argv[1:]) <= families().keys():
+    make(SOURCES / "PTX", sys.argv[1:] or families())
 else:
     sys.exit(__doc__)

@@ -1,4 +1,5 @@
-// The texts of the kernels, as they are in the files beside this one.
+// The texts of the kernels, as they are in the files beside this one. script/kernels reads here what a family is made of,
+// and which types it is compiled for.
 
 #include "CGPUKernels.h"
 
@@ -16,40 +17,127 @@ static const char values[] = {
 static const char numbers[] = {
 #embed "Kernels/numbers.h"
   , 0};
+static const char vectors[] = {
+#embed "Kernels/vectors.h"
+  , 0};
+static const char types[] = {
+#embed "Kernels/types.h"
+  , 0};
 static const char normalization[] = {
 #embed "Kernels/normalization.h"
   , 0};
 static const char gradient[] = {
 #embed "Kernels/gradient.h"
   , 0};
-static const char elementwise[] = {
-#embed "Kernels/elementwise.h"
+static const char statistics[] = {
+#embed "Kernels/statistics.h"
+  , 0};
+static const char pointwise[] = {
+#embed "Kernels/pointwise.h"
+  , 0};
+static const char binary[] = {
+#embed "Kernels/binary.h"
+  , 0};
+static const char updates[] = {
+#embed "Kernels/updates.h"
+  , 0};
+static const char reduction[] = {
+#embed "Kernels/reduction.h"
+  , 0};
+static const char matrix[] = {
+#embed "Kernels/matrix.h"
+  , 0};
+static const char rearrange[] = {
+#embed "Kernels/rearrange.h"
   , 0};
 
 const char *const kernel_prelude_opencl = prelude_opencl;
 
-static const char *const sources[] = {calls, values, numbers, normalization, gradient, elementwise};
-const int kernel_source_count = sizeof sources / sizeof *sources;
-const char *kernel_source(int index) { return sources[index]; }
+static const char *const sources[FAMILY_COUNT][8] = {
+  [FAMILY_NORMALIZATION] = {calls, values, numbers, normalization, gradient},
+  [FAMILY_STATISTICS] = {calls, values, numbers, statistics},
+  [FAMILY_POINTWISE] = {calls, values, numbers, vectors, pointwise},
+  [FAMILY_BINARY] = {calls, values, numbers, vectors, binary},
+  [FAMILY_UPDATES] = {calls, values, numbers, vectors, updates},
+  [FAMILY_REDUCTION] = {calls, values, numbers, types, reduction},
+  [FAMILY_MATRIX] = {calls, values, numbers, types, matrix},
+  [FAMILY_REARRANGE] = {calls, values, numbers, types, rearrange},
+};
+const char *kernel_source(int family, int index) { return sources[family][index]; }
 
-static const char ptx_float16[] = {
-#embed "PTX/float16.ptx"
+static const char normalization_float16[] = {
+#embed "PTX/normalization-float16.ptx"
   , 0};
-static const char ptx_bfloat16[] = {
-#embed "PTX/bfloat16.ptx"
+static const char normalization_bfloat16[] = {
+#embed "PTX/normalization-bfloat16.ptx"
   , 0};
-static const char ptx_float32[] = {
-#embed "PTX/float32.ptx"
+static const char normalization_float32[] = {
+#embed "PTX/normalization-float32.ptx"
   , 0};
-static const char ptx_float64[] = {
-#embed "PTX/float64.ptx"
+static const char normalization_float64[] = {
+#embed "PTX/normalization-float64.ptx"
+  , 0};
+static const char statistics_float32[] = {
+#embed "PTX/statistics-float32.ptx"
+  , 0};
+static const char pointwise_float16[] = {
+#embed "PTX/pointwise-float16.ptx"
+  , 0};
+static const char pointwise_bfloat16[] = {
+#embed "PTX/pointwise-bfloat16.ptx"
+  , 0};
+static const char pointwise_float32[] = {
+#embed "PTX/pointwise-float32.ptx"
+  , 0};
+static const char pointwise_float64[] = {
+#embed "PTX/pointwise-float64.ptx"
+  , 0};
+static const char binary_float16[] = {
+#embed "PTX/binary-float16.ptx"
+  , 0};
+static const char binary_bfloat16[] = {
+#embed "PTX/binary-bfloat16.ptx"
+  , 0};
+static const char binary_float32[] = {
+#embed "PTX/binary-float32.ptx"
+  , 0};
+static const char binary_float64[] = {
+#embed "PTX/binary-float64.ptx"
+  , 0};
+static const char updates_float16[] = {
+#embed "PTX/updates-float16.ptx"
+  , 0};
+static const char updates_bfloat16[] = {
+#embed "PTX/updates-bfloat16.ptx"
+  , 0};
+static const char updates_float32[] = {
+#embed "PTX/updates-float32.ptx"
+  , 0};
+static const char updates_float64[] = {
+#embed "PTX/updates-float64.ptx"
+  , 0};
+static const char reduction_float32[] = {
+#embed "PTX/reduction-float32.ptx"
+  , 0};
+static const char matrix_float32[] = {
+#embed "PTX/matrix-float32.ptx"
+  , 0};
+static const char rearrange_float32[] = {
+#embed "PTX/rearrange-float32.ptx"
   , 0};
 
-const char *kernel_ptx(int type) {
-  switch (type) {
-  case TYPE_FLOAT16: return ptx_float16;
-  case TYPE_BFLOAT16: return ptx_bfloat16;
-  case TYPE_FLOAT64: return ptx_float64;
-  default: return ptx_float32;
-  }
-}
+static const char *const ptx[FAMILY_COUNT][TYPE_FLOAT64 + 1] = {
+  [FAMILY_NORMALIZATION] =
+    {normalization_float16, normalization_bfloat16, normalization_float32, normalization_float64},
+  [FAMILY_STATISTICS] = {[TYPE_FLOAT32] = statistics_float32},
+  [FAMILY_POINTWISE] =
+    {pointwise_float16, pointwise_bfloat16, pointwise_float32, pointwise_float64},
+  [FAMILY_BINARY] =
+    {binary_float16, binary_bfloat16, binary_float32, binary_float64},
+  [FAMILY_UPDATES] =
+    {updates_float16, updates_bfloat16, updates_float32, updates_float64},
+  [FAMILY_REDUCTION] = {[TYPE_FLOAT32] = reduction_float32},
+  [FAMILY_MATRIX] = {[TYPE_FLOAT32] = matrix_float32},
+  [FAMILY_REARRANGE] = {[TYPE_FLOAT32] = rearrange_float32},
+};
+const char *kernel_ptx(int family, int type) { return ptx[family][type]; }

@@ -1,4 +1,5 @@
 import CGPUKernels
+import Calls
 import Tensors
 
 // Planes that share with no other and fit a block's shared memory take one kernel, which reads each value once. All
@@ -6,142 +7,86 @@ import Tensors
 // the planes at a time, so that what the third reads is still in the device's cache.
 
 extension GPUBackend {
-  public func normalize(
-    _ input: Tensor, over sharing: MomentSharing, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
-    into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
-  ) throws {
-    try check(input.dtype, "normalising")
-    let (planes, shape) = (Planes(input), input.shape)
+  package func run(_ call: NormCall) throws {
+    let planes = call.planes
+    try check(planes.dtype, "normalising")
     guard planes.count > 0 else { return }
-    if sharing.isOfSinglePlanes(planes), planes.size > 0,
+    guard let sharing = call.sharing else {
+      guard planes.size > 0 else { return }
+      return try normalize(call, firstPlane: 0, planeCount: planes.count)
+    }
+    if sharing.isOfSinglePlanes(planes), planes.size > 0, call.output != nil,
       let tiling = Tiling.whole(planes, copies: 1, on: properties)
     {
-      var call = NormKernelCall(planes, tiling)
-      call.epsilon = UInt(epsilon.bitPattern)
-      call.setParameters(scale, bias)
-      call.setEpilogue(epilogue, input.dtype)
       return try launch(
-        "normalize_tiles", tiling, planes, call,
-        [input, epilogue.residual, scale, bias, output, mean, invStd].map { $0?.storage.address }
-      ) { "normalising \(shape)" }
+        "normalize_tiles", tiling, planes, NormKernelCall(call, tiling),
+        [call.input, call.residual] + call.parameters + [call.output] + call.statistics
+      ) { "normalising \(planes)" }
     }
-    let known = Tiling.known(planes)
-    var call = NormKernelCall(planes, known)
-    call.setParameters(scale, bias)
-    call.setEpilogue(epilogue, input.dtype)
-    try takeStatistics(input, sharing, epsilon, mean, invStd) { firstPlane, planeCount in
-      guard planes.size > 0 else { return }
-      call.firstPlane = firstPlane
-      call.planeCount = planeCount
-      try launch(
-        "normalize_given", known, planes, call,
-        [input, epilogue.residual, scale, bias, mean, invStd, output].map { $0?.storage.address }
-      ) { "normalising \(shape)" }
+    try takeStatistics(call, sharing) { firstPlane, planeCount in
+      guard planes.size > 0, call.output != nil else { return }
+      try normalize(call, firstPlane: firstPlane, planeCount: planeCount)
     }
   }
 
-  public func normalize(
-    _ input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?, epilogue: Epilogue,
-    into output: inout Tensor
-  ) throws {
-    try check(input.dtype, "normalising")
-    guard input.count > 0 else { return }
-    let (planes, shape) = (Planes(input), input.shape)
-    let tiling = Tiling.known(planes)
-    var call = NormKernelCall(planes, tiling)
-    call.setParameters(scale, bias)
-    call.setEpilogue(epilogue, input.dtype)
-    try launch(
-      "normalize_given", tiling, planes, call,
-      [input, epilogue.residual, scale, bias, mean, invStd, output].map { $0?.storage.address }
-    ) { "normalising \(shape)" }
-  }
-
-  public func statistics(
-    of input: Tensor, over sharing: MomentSharing, epsilon: Double, mean: inout Tensor, invStd: inout Tensor
-  ) throws {
-    try check(input.dtype, "statistics")
-    try takeStatistics(input, sharing, epsilon, mean, invStd) { _, _ in }
-  }
-
-  public func gradientSums(
-    _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
-    epilogue: Epilogue, sums: inout Tensor
-  ) throws {
-    try check(input.dtype, "gradients")
-    try takeSums(
-      GradientTensors(
-        gradient: gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue,
-        sums: sums), over: nil, into: nil, residualGradient: nil)
-  }
-
-  public func normalizeGradient(
-    _ gradient: Tensor, input: Tensor, over sharing: MomentSharing?, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    bias: Tensor?, epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor,
-    residualGradient: inout Tensor?
-  ) throws {
-    try check(input.dtype, "gradients")
-    let tensors = GradientTensors(
-      gradient: gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue,
-      sums: sums)
-    let (planes, shape) = (Planes(input), input.shape)
+  package func run(_ call: NormGradientCall) throws {
+    let planes = call.planes
+    try check(planes.dtype, "gradients")
     guard planes.count > 0 else { return }
-    guard planes.size > 0, sharing?.isOfSinglePlanes(planes) == true,
+    if let gradients = call.elementGradients { try sumByElement(call, gradients.scale, gradients.bias) }
+    guard planes.size > 0, call.inputGradient != nil, call.sharing?.isOfSinglePlanes(planes) == true,
       let tiling = Tiling.whole(planes, copies: 2, on: properties)
-    else { return try takeSums(tensors, over: sharing, into: inputGradient, residualGradient: residualGradient) }
-    var call = NormKernelCall(planes, tiling)
-    call.setParameters(scale, bias)
-    call.setEpilogue(epilogue, input.dtype)
-    call.writesResidual = residualGradient == nil ? 0 : 1
+    else { return try takeSums(call) }
     try launch(
-      "gradient_tiles", tiling, planes, call,
-      tensors.operands + [sums, inputGradient, residualGradient].map { $0?.storage.address }
-    ) { "the gradient of normalising \(shape)" }
+      "gradient_tiles", tiling, planes, NormKernelCall(call, tiling),
+      call.operands + [UnsafeMutableRawPointer(call.sums), call.inputGradient, call.residualGradient]
+    ) { "the gradient of normalising \(planes)" }
   }
 
-  public func accumulateByElement(
-    _ alpha: Double, _ gradient: Tensor, input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?,
-    epilogue: Epilogue, _ beta: Double, scaleGradient: inout Tensor, biasGradient: inout Tensor
+  private func sumByElement(
+    _ call: NormGradientCall, _ scale: UnsafeMutableRawPointer, _ bias: UnsafeMutableRawPointer
   ) throws {
-    try check(input.dtype, "gradients")
-    guard scaleGradient.count > 0 else { return }
-    let planes = Planes(input)
-    var call = NormKernelCall(planes, .known(planes))
-    call.size = scaleGradient.count / max(planes.maps, 1)
-    call.setParameters(scale, bias)
-    call.setEpilogue(epilogue, input.dtype)
-    call.alpha = UInt(alpha.bitPattern)
-    call.beta = UInt(beta.bitPattern)
-    let tensors = GradientTensors(
-      gradient: gradient, input: input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue,
-      sums: mean)
-    let shape = scaleGradient.shape
+    let planes = call.planes
     try launch(
-      "accumulate_by_element", input.dtype, items: scaleGradient.count,
-      tensors.operands + [scaleGradient.storage.address, biasGradient.storage.address], call
-    ) { "the gradients of \(shape) parameters" }
+      .normalization, "sum_by_element", planes.dtype, items: planes.maps * planes.size, call.operands + [scale, bias],
+      NormKernelCall(call, .known(planes))
+    ) { "the gradients of parameters by element of \(planes)" }
   }
 
   // MARK: Steps
 
+  /// Normalises some planes by the statistics that the call has.
+  private func normalize(_ norm: NormCall, firstPlane: Int, planeCount: Int) throws {
+    let planes = norm.planes
+    let tiling = Tiling.known(planes)
+    var call = NormKernelCall(norm, tiling)
+    call.firstPlane = firstPlane
+    call.planeCount = planeCount
+    try launch(
+      "normalize_given", tiling, planes, call,
+      [norm.input, norm.residual] + norm.parameters + norm.statistics + [norm.output]
+    ) { "normalising \(planes)" }
+  }
+
   /// Takes the statistics of all planes, and after those of a part of them calls `next` with its first plane and how
   /// many there are.
   private func takeStatistics(
-    _ input: Tensor, _ sharing: MomentSharing, _ epsilon: Double, _ mean: Tensor, _ invStd: Tensor,
-    next: (_ firstPlane: Int, _ planeCount: Int) throws -> Void
+    _ norm: NormCall, _ sharing: MomentSharing, next: (_ firstPlane: Int, _ planeCount: Int) throws -> Void
   ) throws {
-    let (all, shape) = (Planes(input), input.shape)
+    let all = norm.planes
     var sets = PlaneSets(sharing, of: all)
     guard sets.count > 0 else { return }
     guard all.size > 0 else {
       // The statistics of nothing are those of a constant 0.
-      return try recallNothing(epsilon, mean, invStd)
+      return try recallNothing(norm)
     }
-    // Planes that share and lie together are as good as one.
+    // Planes that share and lie together, whether in one picture or in several, are as good as one.
     let spread = all.layout == .nchw && sets.step == 1 ? sets.width : 1
-    let planes = Planes(
-      dtype: all.dtype, layout: all.layout, images: all.images, maps: all.maps / spread, size: all.size * spread)
-    if spread > 1 { sets = PlaneSets(.instance, of: planes) }
+    var planes = all
+    if spread > 1 {
+      planes = Planes(dtype: all.dtype, layout: .nchw, images: sets.count, maps: 1, size: all.size * spread)
+      sets = PlaneSets(.instance, of: planes)
+    }
 
     let tiling = Tiling.pieces(planes, copies: 1, on: properties)
     let parts = Parts(planes, sets, tensors: 1, cacheBytes: properties.cacheBytes)
@@ -149,7 +94,7 @@ extension GPUBackend {
     // Until all is queued that uses it: another thread's calls could get it in between.
     defer { withExtendedLifetime(partials) {} }
     var call = NormKernelCall(planes, tiling)
-    call.epsilon = UInt(epsilon.bitPattern)
+    call.epsilon = bits(norm.epsilon)
     call.setWidth = sets.width
     call.setStep = sets.step
     call.spread = spread
@@ -158,16 +103,16 @@ extension GPUBackend {
       call.planeCount = part.planeCount
       call.firstSet = part.firstSet
       call.setCount = part.setCount
-      try launch("tile_moments", tiling, planes, call, [input.storage.address, partials.address]) {
-        "taking the moments of \(shape)"
+      try launch("tile_moments", tiling, planes, call, [norm.input, partials.address]) {
+        "taking the moments of \(all)"
       }
       let threads = Self.threads(for: sets.width * tiling.pieces)
       try queue(
         KernelLaunch(
-          "share_moments", input.dtype, blocks: part.setCount, threads: threads,
+          .normalization, "share_moments", all.dtype, blocks: part.setCount, threads: threads,
           sharedBytes: threads * Int(SUM_BYTES),
-          buffers: [partials.address, mean.storage.address, invStd.storage.address], call: call
-        ) { "merging the moments of \(shape)" })
+          buffers: [partials.address] + norm.statistics, call: call
+        ) { "merging the moments of \(all)" })
       try next(part.firstPlane * spread, part.planeCount * spread)
     }
   }
@@ -179,23 +124,20 @@ extension GPUBackend {
     return threads
   }
 
-  private func recallNothing(_ epsilon: Double, _ mean: Tensor, _ invStd: Tensor) throws {
-    var (mean, invStd) = (mean, invStd)
-    try fill(&mean, with: 0)
-    try fill(&invStd, with: epsilon == 0 ? 0 : 1 / epsilon.squareRoot())
+  private func recallNothing(_ norm: NormCall) throws {
+    let inverse = norm.epsilon == 0 ? 0 : 1 / norm.epsilon.squareRoot()
+    for (address, value) in zip(norm.statistics, [0, inverse]) {
+      if let address { try fill(address, byteCount: 8 * norm.planes.count, with: value.bitPattern) }
+    }
   }
 
   /// Takes the sums of all planes and, where that is asked for, dx and dn.
-  private func takeSums(
-    _ tensors: GradientTensors, over sharing: MomentSharing?, into inputGradient: Tensor?, residualGradient: Tensor?
-  ) throws {
-    let (input, shape) = (tensors.input, tensors.input.shape)
-    let planes = Planes(input)
-    let sets = PlaneSets(sharing ?? .instance, of: planes)
+  private func takeSums(_ norm: NormGradientCall) throws {
+    let planes = norm.planes
+    let sets = PlaneSets(norm.sharing ?? .instance, of: planes)
     guard sets.count > 0 else { return }
     guard planes.size > 0 else {
-      var sums = tensors.sums
-      return try fill(&sums, with: 0)
+      return try fill(UnsafeMutableRawPointer(norm.sums), byteCount: 16 * planes.count, with: 0)
     }
     let tiling = Tiling.pieces(planes, copies: 2, on: properties)
     let known = Tiling.known(planes)
@@ -206,14 +148,9 @@ extension GPUBackend {
     // Until all is queued that uses them: another thread's calls could get them in between.
     defer { withExtendedLifetime((partials, exponents, means, largest)) {} }
 
-    var call = NormKernelCall(planes, tiling)
-    call.setParameters(tensors.scale, tensors.bias)
-    call.setEpilogue(tensors.epilogue, input.dtype)
+    var call = NormKernelCall(norm, tiling)
     call.setWidth = sets.width
     call.setStep = sets.step
-    call.isOwn = sharing == nil ? 0 : 1
-    call.writesOutput = inputGradient == nil ? 0 : 1
-    call.writesResidual = residualGradient == nil ? 0 : 1
     for part in parts {
       call.firstPlane = part.firstPlane
       call.planeCount = part.planeCount
@@ -221,28 +158,28 @@ extension GPUBackend {
       call.setCount = part.setCount
       call.cut(tiling)
       try launch(
-        "tile_sums", tiling, planes, call, tensors.operands + [partials.address, exponents.address]
-      ) { "the sums of the gradient of normalising \(shape)" }
+        "tile_sums", tiling, planes, call, norm.operands + [partials.address, exponents.address]
+      ) { "the sums of the gradient of normalising \(planes)" }
       var sharing = call
       let threads = Self.threads(for: sets.width * tiling.pieces)
       sharing.team = Int32(min(threads, Self.powerOfTwo(atLeast: tiling.pieces)))
       try queue(
         KernelLaunch(
-          "share_sums", input.dtype, blocks: part.setCount, threads: threads,
+          .normalization, "share_sums", planes.dtype, blocks: part.setCount, threads: threads,
           sharedBytes: threads * (2 * Int(SUM_BYTES) + 4),
           buffers: [
-            partials.address, exponents.address, tensors.scale?.storage.address, tensors.sums.storage.address,
+            partials.address, exponents.address, norm.parameters[0], UnsafeMutableRawPointer(norm.sums),
             means.address, largest.address,
           ], call: sharing
-        ) { "merging the sums of the gradient of normalising \(shape)" })
-      guard let inputGradient else { continue }
+        ) { "merging the sums of the gradient of normalising \(planes)" })
+      guard norm.inputGradient != nil else { continue }
       call.cut(known)
       try launch(
         "gradient_given", known, planes, call,
-        tensors.operands + [
-          means.address, largest.address, inputGradient.storage.address, residualGradient?.storage.address,
+        norm.operands + [
+          means.address, largest.address, norm.inputGradient, norm.residualGradient,
         ]
-      ) { "the gradient of normalising \(shape)" }
+      ) { "the gradient of normalising \(planes)" }
     }
   }
 
@@ -258,63 +195,29 @@ extension GPUBackend {
   ) throws {
     try queue(
       KernelLaunch(
-        kernel, planes.dtype, blocks: tiling.blocks(planes, planeCount: call.planeCount), threads: tiling.threads,
-        sharedBytes: tiling.sharedBytes, buffers: buffers, call: call, purpose: purpose))
+        .normalization, kernel, planes.dtype, blocks: tiling.blocks(planes, planeCount: call.planeCount),
+        threads: tiling.threads, sharedBytes: tiling.sharedBytes, buffers: buffers, call: call, purpose: purpose))
   }
 }
 
-/// What a gradient is computed from.
-private struct GradientTensors {
-  let gradient: Tensor
-  let input: Tensor
-  let mean: Tensor
-  let invStd: Tensor
-  let scale: Tensor?
-  let bias: Tensor?
-  let epilogue: Epilogue
-  let sums: Tensor
+extension NormCall {
+  fileprivate var parameters: [UnsafeMutableRawPointer?] { [scale.address, bias.address] }
+  fileprivate var statistics: [UnsafeMutableRawPointer?] {
+    [mean.map { UnsafeMutableRawPointer($0) }, invStd.map { UnsafeMutableRawPointer($0) }]
+  }
+}
+
+extension NormGradientCall {
+  fileprivate var parameters: [UnsafeMutableRawPointer?] { [scale.address, bias.address] }
 
   /// The arguments that the kernels of gradients begin with.
-  var operands: [UnsafeMutableRawPointer?] {
-    [gradient, input, epilogue.residual, scale, bias, mean, invStd].map { $0?.storage.address }
+  fileprivate var operands: [UnsafeMutableRawPointer?] {
+    [gradient, input, residual] + parameters + [
+      UnsafeMutableRawPointer(mutating: mean), UnsafeMutableRawPointer(mutating: invStd),
+    ]
   }
 }
 
-/// Planes in parts, each of which stays in the device's cache from one kernel to the next.
-private struct Parts: Sequence {
-  struct Part {
-    let firstPlane: Int
-    let planeCount: Int
-    let firstSet: Int
-    let setCount: Int
-  }
-
-  let planesPerPart: Int
-  private let planes: Planes
-  private let sets: PlaneSets
-
-  /// - Parameter tensors: how many are read.
-  init(_ planes: Planes, _ sets: PlaneSets, tensors: Int, cacheBytes: Int) {
-    self.planes = planes
-    self.sets = sets
-    // Where maps alternate, whole pictures; always whole sets, which across pictures are all.
-    let unit = sets.step > 1 ? planes.count : planes.layout == .nhwc ? planes.maps : sets.width
-    let unitBytes = Double(unit) * Double(planes.size) * Double(planes.dtype.byteCount * tensors)
-    // Half of a cache, since what is written passes through it as well; but no part so small that launching it would
-    // take longer than its work.
-    let wanted = Double(Swift.max(cacheBytes / 2, 8 << 20))
-    planesPerPart = Swift.min(planes.count, unit * Swift.max(1, Int(Swift.min(wanted / unitBytes, 1e15))))
-  }
-
-  func makeIterator() -> AnyIterator<Part> {
-    var first = 0
-    return AnyIterator {
-      guard first < planes.count else { return nil }
-      let count = Swift.min(planesPerPart, planes.count - first)
-      defer { first += count }
-      return Part(
-        firstPlane: first, planeCount: count, firstSet: sets.step > 1 ? 0 : first / sets.width,
-        setCount: sets.step > 1 ? sets.count : count / sets.width)
-    }
-  }
+extension ParameterValues {
+  fileprivate var address: UnsafeMutableRawPointer? { UnsafeMutableRawPointer(mutating: base) }
 }

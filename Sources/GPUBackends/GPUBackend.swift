@@ -11,6 +11,7 @@ public final class GPUBackend: Backend {
   let properties: GPUProperties
   /// The device's memory.
   package let pool: MemoryPool
+  let axisMaps = AxisMapCache()
 
   package init(name: String, driver: any GPUDriver) {
     self.name = name

@@ -14,6 +14,10 @@ package protocol GPUDriver: AnyObject, Sendable {
   /// Gives memory back once what is queued no longer needs it.
   func free(_ address: UnsafeMutableRawPointer)
 
+  /// What kernels are given for an address, and how many bytes from its start they find what the address names: some
+  /// interfaces only have whole allocations for them.
+  func place(of address: UnsafeMutableRawPointer) -> (buffer: UnsafeMutableRawPointer, offset: Int)
+
   /// Copies from the host. The source may change as soon as the call returns.
   func write(_ source: UnsafeRawBufferPointer, to address: UnsafeMutableRawPointer) throws
   /// Copies to the host, once all that was queued before is done.
@@ -35,11 +39,39 @@ package struct OutOfDeviceMemory: Error {
   package init() {}
 }
 
+/// Kernels that are compiled together when one of them is first used: a program for each type of values, or one that is
+/// told types as arguments.
+package enum KernelFamily: Sendable {
+  case normalization, statistics, pointwise, binary, updates, reduction, matrix, rearrange
+
+  /// What the kernels' texts are found by.
+  var number: Int32 {
+    switch self {
+    case .normalization: Int32(FAMILY_NORMALIZATION)
+    case .statistics: Int32(FAMILY_STATISTICS)
+    case .pointwise: Int32(FAMILY_POINTWISE)
+    case .binary: Int32(FAMILY_BINARY)
+    case .updates: Int32(FAMILY_UPDATES)
+    case .reduction: Int32(FAMILY_REDUCTION)
+    case .matrix: Int32(FAMILY_MATRIX)
+    case .rearrange: Int32(FAMILY_REARRANGE)
+    }
+  }
+}
+
+/// Kernels of a family as they are compiled for a type.
+struct KernelProgram: Hashable {
+  var family: KernelFamily
+  var dtype: DType
+}
+
 /// A kernel, what it runs on and how wide.
 package struct KernelLaunch {
+  /// What the kernel is compiled with.
+  package var family: KernelFamily
   /// The kernel's name in the source.
   package var kernel: StaticString
-  /// The type of values that it is compiled for.
+  /// The type of values that it is compiled for; float32 where it is told types as arguments.
   package var dtype: DType
   /// How many blocks (OpenCL's work-groups); 1 or more.
   package var blocks: Int
@@ -47,7 +79,7 @@ package struct KernelLaunch {
   package var threads: Int
   /// Bytes of shared memory (OpenCL's local memory) of a block. Of a kernel that uses it this is the last argument.
   package var sharedBytes: Int?
-  /// The kernel's first arguments: memory of the device, or none.
+  /// The kernel's first arguments: memory of the device, each as ``GPUDriver/place(of:)`` has it, or none.
   package var buffers: [UnsafeMutableRawPointer?]
   /// The argument after these: one of the structures of KernelCalls.h.
   package var call: any KernelCall
@@ -56,9 +88,10 @@ package struct KernelLaunch {
   package var purpose: () -> String
 
   package init(
-    _ kernel: StaticString, _ dtype: DType, blocks: Int, threads: Int, sharedBytes: Int? = nil,
+    _ family: KernelFamily, _ kernel: StaticString, _ dtype: DType, blocks: Int, threads: Int, sharedBytes: Int? = nil,
     buffers: [UnsafeMutableRawPointer?], call: any KernelCall, purpose: @escaping () -> String
   ) {
+    self.family = family
     self.kernel = kernel
     self.dtype = dtype
     self.blocks = blocks
@@ -80,11 +113,15 @@ extension KernelCall {
 }
 
 extension NormKernelCall: KernelCall {}
-extension ElementKernelCall: KernelCall {}
-extension ConvertKernelCall: KernelCall {}
+extension StatisticsKernelCall: KernelCall {}
+extension PointwiseKernelCall: KernelCall {}
+extension BinaryKernelCall: KernelCall {}
+extension CombineKernelCall: KernelCall {}
 extension AdamKernelCall: KernelCall {}
+extension ReductionKernelCall: KernelCall {}
 extension MatrixKernelCall: KernelCall {}
-extension MapKernelCall: KernelCall {}
+extension RearrangeKernelCall: KernelCall {}
+extension FillKernelCall: KernelCall {}
 
 /// What a device is and can do.
 package struct GPUProperties: Equatable, Sendable {

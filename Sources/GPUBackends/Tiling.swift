@@ -1,4 +1,5 @@
 import CGPUKernels
+import Calls
 import Tensors
 
 /// How planes are cut into tiles, each of which is a block of threads' work.
@@ -160,27 +161,40 @@ extension NormKernelCall {
     pieces = tiling.pieces
   }
 
-  mutating func setParameters(_ scale: Tensor?, _ bias: Tensor?) {
-    func grain(_ tensor: Tensor?) -> Int32 {
-      switch tensor?.shape.rank {
-      case nil: Int32(GRAIN_NONE)
-      case 1: Int32(GRAIN_MAP)
-      case 2: Int32(GRAIN_PLANE)
-      default: Int32(GRAIN_ELEMENT)
+  init(_ call: NormCall, _ tiling: Tiling) {
+    self.init(call.planes, tiling)
+    epsilon = bits(call.epsilon)
+    set(call.scale, call.bias, call.activation, residual: call.residual != nil, call.place)
+  }
+
+  init(_ call: NormGradientCall, _ tiling: Tiling) {
+    self.init(call.planes, tiling)
+    isOwn = call.sharing == nil ? 0 : 1
+    writesOutput = call.inputGradient == nil ? 0 : 1
+    writesResidual = call.residualGradient == nil ? 0 : 1
+    set(call.scale, call.bias, call.activation, residual: call.residual != nil, call.place)
+  }
+
+  private mutating func set(
+    _ scale: ParameterValues, _ bias: ParameterValues, _ activation: Activation, residual: Bool, _ place: ResidualPlace
+  ) {
+    func grain(_ values: ParameterValues) -> Int32 {
+      guard values.base != nil else { return Int32(GRAIN_NONE) }
+      switch values.grain {
+      case .map: return Int32(GRAIN_MAP)
+      case .plane: return Int32(GRAIN_PLANE)
+      case .element: return Int32(GRAIN_ELEMENT)
       }
     }
     scaleGrain = grain(scale)
     biasGrain = grain(bias)
-  }
-
-  mutating func setEpilogue(_ epilogue: Epilogue, _ dtype: DType) {
-    switch epilogue.activation {
-    case .none: activation = Int32(ACTIVATION_NONE)
-    case .relu: activation = Int32(ACTIVATION_RELU)
-    case .leakyReLU: activation = Int32(ACTIVATION_LEAKY_RELU)
+    switch activation {
+    case .none: self.activation = Int32(ACTIVATION_NONE)
+    case .relu: self.activation = Int32(ACTIVATION_RELU)
+    case .leakyReLU: self.activation = Int32(ACTIVATION_LEAKY_RELU)
     }
-    slope = UInt(epilogue.activation.negativeSlope.bitPattern)
-    hasResidual = epilogue.residual == nil ? 0 : 1
-    residualFirst = epilogue.place == .beforeActivation ? 1 : 0
+    slope = bits(activation.negativeSlope)
+    hasResidual = residual ? 1 : 0
+    residualFirst = place == .beforeActivation ? 1 : 0
   }
 }

@@ -73,13 +73,18 @@ struct CUDADriverTests {
     let device = try StandIn.device(0)
     let numbers = (0..<20_000).map { $0 % 7 }
     let values = try Memory(device, of: numbers.map { Float($0) })
-    let sums = try Memory(device, of: [0, 0] as [Double])
+    let sum = try Memory(device, of: [0] as [Double])
+    var call = ReductionKernelCall()
+    (call.outputs, call.pieces, call.isLast, call.team, call.reducedAxes) = (1, 1, 1, 256, 1)
+    (call.count, call.length) = (numbers.count, numbers.count)
+    (call.inputType, call.outputType) = (TYPE_FLOAT32, TYPE_FLOAT64)
+    call.reducedInput.at.0 = 1
     try device.launch(
       KernelLaunch(
-        "sum_blocks", .float32, blocks: 2, threads: 256, sharedBytes: sharedBytes,
-        buffers: [values.address, sums.address], call: ElementKernelCall(count: numbers.count)
+        .reduction, "reduce", .float32, blocks: 1, threads: 256, sharedBytes: sharedBytes,
+        buffers: [values.address, sum.address], call: call
       ) { "sum" })
-    #expect(try sums.values().reduce(0, +) == Double(numbers.reduce(0, +)))
+    #expect(try sum.values() == [Double(numbers.reduce(0, +))])
   }
 
   @Test func `a launch that cannot be throws what it was for, and the device goes on`() throws {
@@ -120,7 +125,7 @@ struct CUDADriverTests {
       throws: DeviceError.unavailable(
         name: "cuda:0",
         reason: """
-          the driver does not take the kernels for float32: the provided PTX was compiled with an unsupported \
+          the driver does not take the rearrange kernels for float32: the provided PTX was compiled with an unsupported \
           toolchain. (CUDA_ERROR_UNSUPPORTED_PTX_VERSION, 222); it is of CUDA 12.2, and the kernels are for CUDA 12.2 \
           or later
           """)
@@ -140,7 +145,7 @@ struct CUDADriverTests {
       throws: DeviceError.unavailable(
         name: "cuda:0",
         reason: """
-          the driver does not take the kernels for float32: a PTX JIT compilation failed (CUDA_ERROR_INVALID_PTX, 218)
+          the driver does not take the rearrange kernels for float32: a PTX JIT compilation failed (CUDA_ERROR_INVALID_PTX, 218)
           ptxas fatal: line 7
           """)
     ) { try device.launch(filling(memory, with: 1)) }

@@ -81,7 +81,7 @@ import Testing
       norm.evalMode()
       let x = try Tensor.randomNormal([2, 4, 5, 6], seed: 9).to(device)
       let y = try norm(x)
-      let dx = try norm.backward(x)
+      let dx = try gradients(of: (norm(x) * y).sum(), by: x)
       return try #require(norm.runningMean).doubles + #require(norm.runningVar).doubles + y.doubles + dx.doubles
     }
     let (own, expected) = (try run(on: device), try run(on: .cpu))
@@ -101,12 +101,13 @@ import Testing
       let x = try Tensor.randomNormal([3, 4, 20, 17], seed: 1).to(device)
       let target = try Tensor.randomNormal([3, 4, 20, 17], seed: 2).to(device)
       try model(x)
+      model.reset()
       try optimizer.setup(on: model)
       return try (0..<25).map { _ in
-        let (loss, grad) = try meanSquaredError(model(x), target)
+        let (loss, grad) = try valueAndGradient(by: model(x)) { try meanSquaredError($0, target) }
         try model.backward(grad)
         try optimizer.update()
-        return loss
+        return try loss.scalar()
       }
     }
     for make in [{ try Adam(learnRate: 0.02) }, { try SGD(learnRate: 0.1, momentum: 0.9, nesterov: true) }]
@@ -129,10 +130,10 @@ import Testing
       let target = try Tensor.randomNormal([2, 3, 8, 8], mean: 1, seed: 2)
       return try places.map { place in
         try norm.to(place)
-        let (loss, grad) = try meanSquaredError(norm(x.to(place)), target.to(place))
+        let (loss, grad) = try valueAndGradient(by: norm(x.to(place))) { try meanSquaredError($0, target.to(place)) }
         try norm.backward(grad)
         try optimizer.update()
-        return loss
+        return try loss.scalar()
       }
     }
     let moved = try train([.cpu, .cpu, device, device, .cpu, device])

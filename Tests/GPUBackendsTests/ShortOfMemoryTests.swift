@@ -49,6 +49,9 @@ private final class ShortDriver: GPUDriver, @unchecked Sendable {
   var properties: GPUProperties { base.properties }
   func allocate(byteCount: Int) -> UnsafeMutableRawPointer? { base.allocate(byteCount: byteCount) }
   func free(_ address: UnsafeMutableRawPointer) { base.free(address) }
+  func place(of address: UnsafeMutableRawPointer) -> (buffer: UnsafeMutableRawPointer, offset: Int) {
+    base.place(of: address)
+  }
   func write(_ source: UnsafeRawBufferPointer, to address: UnsafeMutableRawPointer) throws {
     try base.write(source, to: address)
   }

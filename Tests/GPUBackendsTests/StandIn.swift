@@ -64,25 +64,16 @@ final class Memory<Value: Scalar> {
 func combination<Value>(of x: Memory<Value>, into y: Memory<Value>) -> KernelLaunch {
   let threads = 64
   return KernelLaunch(
-    "combine", Value.dtype, blocks: (x.count + threads - 1) / threads, threads: threads,
+    .updates, "combine", Value.dtype, blocks: (x.count + threads - 1) / threads, threads: threads,
     buffers: [x.address, y.address],
-    call: ElementKernelCall(count: x.count, a: (1 as Double).bitPattern, b: (2 as Double).bitPattern)
+    call: CombineKernelCall(count: x.count, a: UInt((1.0).bitPattern), b: UInt((2.0).bitPattern))
   ) { "combine" }
 }
 
 /// A number becomes another.
 func filling(_ memory: Memory<Double>, with value: Double, for purpose: String = "fill") -> KernelLaunch {
   KernelLaunch(
-    "fill_bytes", .float32, blocks: 1, threads: 32, buffers: [memory.address],
-    call: ElementKernelCall(count: memory.count, a: value.bitPattern)
+    .rearrange, "fill_bytes", .float32, blocks: 1, threads: 32, buffers: [memory.address],
+    call: FillKernelCall(count: memory.count, pattern: UInt(value.bitPattern))
   ) { purpose }
-}
-
-extension ElementKernelCall {
-  init(count: Int, a: UInt64 = 0, b: UInt64 = 0) {
-    self.init()
-    self.count = count
-    self.a = UInt(a)
-    self.b = UInt(b)
-  }
 }

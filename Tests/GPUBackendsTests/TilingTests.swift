@@ -1,4 +1,5 @@
 import CGPUKernels
+import Calls
 import GPUBackends
 import Tensors
 import Testing

@@ -390,19 +390,24 @@ static Result cuModuleLoadDataEx(
     if (options[option] == 6) capacity = (size_t)values[option];
   }
 
-  int type = TYPE_FLOAT16;
-  while (type <= TYPE_FLOAT64 && image != kernel_ptx(type)) type++;
-  if (type > TYPE_FLOAT64) {
+  int family = 0, type = TYPE_FLOAT16;
+  while (family < FAMILY_COUNT && image != kernel_ptx(family, type)) {
+    if (type++ < TYPE_FLOAT64) continue;
+    type = TYPE_FLOAT16;
+    family++;
+  }
+  if (family == FAMILY_COUNT) {
     if (log) snprintf(log, capacity, "the stand-in takes no PTX but the package's");
     return INVALID_PTX;
   }
   const char *texts[16] = {kernel_prelude_opencl};
-  for (int index = 0; index < kernel_source_count; index++) texts[index + 1] = kernel_source(index);
+  unsigned count = 1;
+  while (count < 16 && (texts[count] = kernel_source(family, (int)count - 1))) count++;
   char arguments[128];
   snprintf(
     arguments, sizeof arguments, "-cl-std=CL1.2 -w -cl-opt-disable -cl-kernel-arg-info -DCALLS -DHAS_DOUBLE -DVALUE_TYPE=%d", type);
   int error = 0;
-  cl_program program = clCreateProgramWithSource(memory, (unsigned)kernel_source_count + 1, texts, NULL, &error);
+  cl_program program = clCreateProgramWithSource(memory, count, texts, NULL, &error);
   if (error == 0 && clBuildProgram(program, 1, &computer, arguments, NULL, NULL) != 0) {
     if (log) clGetProgramBuildInfo(program, computer, CL_PROGRAM_BUILD_LOG, capacity, log, NULL);
     clReleaseProgram(program);
@@ -447,9 +452,16 @@ static size_t size_of_structure(cl_kernel kernel, unsigned argument) {
     const char *name;
     size_t byteCount;
   } structures[] = {
-    {"NormKernelCall", sizeof(NormKernelCall)},       {"ElementKernelCall", sizeof(ElementKernelCall)},
-    {"ConvertKernelCall", sizeof(ConvertKernelCall)}, {"AdamKernelCall", sizeof(AdamKernelCall)},
-    {"MatrixKernelCall", sizeof(MatrixKernelCall)},   {"MapKernelCall", sizeof(MapKernelCall)},
+    {"NormKernelCall", sizeof(NormKernelCall)},
+    {"StatisticsKernelCall", sizeof(StatisticsKernelCall)},
+    {"PointwiseKernelCall", sizeof(PointwiseKernelCall)},
+    {"BinaryKernelCall", sizeof(BinaryKernelCall)},
+    {"CombineKernelCall", sizeof(CombineKernelCall)},
+    {"AdamKernelCall", sizeof(AdamKernelCall)},
+    {"ReductionKernelCall", sizeof(ReductionKernelCall)},
+    {"MatrixKernelCall", sizeof(MatrixKernelCall)},
+    {"RearrangeKernelCall", sizeof(RearrangeKernelCall)},
+    {"FillKernelCall", sizeof(FillKernelCall)},
   };
   char name[64] = "";
   clGetKernelArgInfo(kernel, argument, CL_KERNEL_ARG_TYPE_NAME, sizeof name, name, NULL);

@@ -416,7 +416,7 @@ KERNEL gradient_given(
 }
 
 /// Gradients of parameters that have a value for each place: dn xhat and dn, added over the pictures.
-KERNEL accumulate_by_element(
+KERNEL sum_by_element(
     GLOBAL const VALUE *gradient, GLOBAL const VALUE *input, GLOBAL const VALUE *residual,
     GLOBAL const PARAMETER *scale, GLOBAL const PARAMETER *bias, GLOBAL const ulong *mean,
     GLOBAL const ulong *inverse, GLOBAL PARAMETER *scaleGradient, GLOBAL PARAMETER *biasGradient,
@@ -442,8 +442,6 @@ KERNEL accumulate_by_element(
     sum = wide_add(sum, wide_of(one.gradient));
     products = wide_add(products, wide_multiply(wide_of(one.gradient), wide_of(one.xhat)));
   }
-  REAL alpha = real_of_number(number_of_bits(call.alpha), 0), beta = real_of_number(number_of_bits(call.beta), 0);
-  REAL newScale = alpha * real_of_wide(products), newBias = alpha * real_of_wide(sum);
-  scaleGradient[element] = beta == 0 ? newScale : fma(beta, scaleGradient[element], newScale);
-  biasGradient[element] = beta == 0 ? newBias : fma(beta, biasGradient[element], newBias);
+  scaleGradient[element] = real_of_wide(products);
+  biasGradient[element] = real_of_wide(sum);
 }

@@ -36,11 +36,6 @@ typedef struct {
   int turn;
 } Tile;
 
-/// a / b for numbers of 0 or more; most are small, and GPUs divide long ones slowly.
-INLINE long quotient(long a, long b) {
-  return ((a | b) >> 31) == 0 ? (long)((uint)a / (uint)b) : a / b;
-}
-
 CALLED Tile tile_of(PASSED(NormKernelCall) call) {
   Tile tile;
   long group = quotient(BLOCK, call.pieces);

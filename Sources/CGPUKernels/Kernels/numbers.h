@@ -140,6 +140,13 @@ INLINE wide wide_of_bits(ulong bits, int *exponent) {
 
 #endif
 
+/// A float64 that a kernel was told as its bits.
+CALLED wide wide_of_argument(ulong bits) {
+  int exponent;
+  wide value = wide_of_bits(bits, &exponent);
+  return wide_scale(value, exponent);
+}
+
 typedef struct {
   wide digits;
   int exponent;

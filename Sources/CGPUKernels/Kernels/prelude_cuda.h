@@ -19,7 +19,6 @@ extern __shared__ uint4 shared_memory[];
 #define THREAD ((int)threadIdx.x)
 #define THREADS ((int)blockDim.x)
 #define BLOCK ((long)blockIdx.x)
-#define BLOCKS ((long)gridDim.x)
 #define WAIT __syncthreads()
 
 typedef unsigned char uchar;

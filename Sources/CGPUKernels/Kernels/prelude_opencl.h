@@ -25,7 +25,6 @@
 #define THREAD ((int)get_local_id(0))
 #define THREADS ((int)get_local_size(0))
 #define BLOCK ((long)get_group_id(0))
-#define BLOCKS ((long)get_num_groups(0))
 #define WAIT barrier(CLK_LOCAL_MEM_FENCE)
 
 // Half-width values from and to their bits.

@@ -127,3 +127,8 @@ INLINE MAGNITUDE magnitude_bits(REAL value) { return REAL_BITS(value) & REAL_ABS
 INLINE int exponent_of_magnitude(ulong bits) {
   return bits == 0 ? 0 : within_limit((int)(bits >> REAL_MANTISSA) - REAL_EXPONENT_BIAS);
 }
+
+/// a / b for numbers of 0 or more; most are small, and GPUs divide long ones slowly.
+INLINE long quotient(long a, long b) {
+  return ((a | b) >> 31) == 0 ? (long)((uint)a / (uint)b) : a / b;
+}

@@ -25,9 +25,45 @@ enum { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_LEAKY_RELU };
 /// Threads of a block on CUDA, at most: with more, there would be too few registers for each.
 #define THREAD_LIMIT 512
 
-enum { ELEMENTWISE_ADD, ELEMENTWISE_SUBTRACT, ELEMENTWISE_MULTIPLY };
+enum {
+  POINTWISE_RELU,
+  /// `a` is the slope.
+  POINTWISE_LEAKY_RELU,
+  POINTWISE_TANH,
+  POINTWISE_SIGMOID,
+  POINTWISE_EXP,
+  POINTWISE_LOG,
+  POINTWISE_SQUARE_ROOT,
+  POINTWISE_ABSOLUTE,
+  POINTWISE_SQUARE,
+  /// `a` and `b` are the least and the greatest value.
+  POINTWISE_CLAMP,
+  POINTWISE_SOFTPLUS,
+  POINTWISE_GELU,
+  POINTWISE_SILU,
+  POINTWISE_NEGATE,
+  POINTWISE_RECIPROCAL,
+  /// a x + b.
+  POINTWISE_AFFINE
+};
 
-enum { POINTWISE_RELU, POINTWISE_LEAKY_RELU, POINTWISE_TANH };
+enum {
+  BINARY_ADD,
+  BINARY_SUBTRACT,
+  BINARY_MULTIPLY,
+  BINARY_DIVIDE,
+  BINARY_MAXIMUM,
+  BINARY_MINIMUM,
+  BINARY_GATE
+};
+
+enum { REDUCTION_SUM, REDUCTION_MEAN, REDUCTION_MAX };
+
+/// A number for each axis: extents, or how far apart in memory neighbours are.
+#define AXIS_LIMIT 8
+typedef struct {
+  long at[AXIS_LIMIT];
+} AxisNumbers;
 
 /// A normalisation, forward or backward, and the tiles that it is cut into. A tile is `length` places of `width`
 /// neighbouring planes; a plane's tiles are its pieces.
@@ -72,34 +108,127 @@ typedef struct {
   /// float64, as bits.
   unsigned long slope;
   unsigned long epsilon;
-  /// Of gradients that are added to others: new ones times alpha, old ones times beta.
-  unsigned long alpha;
-  unsigned long beta;
 } NormKernelCall;
 
-/// Work on values that have nothing to do with their neighbours.
+typedef struct {
+  /// Of 8 bytes each.
+  long count;
+  unsigned long pattern;
+} FillKernelCall;
+
 typedef struct {
   long count;
-  /// An ELEMENTWISE, a POINTWISE or nothing.
-  int operation;
+  /// A POINTWISE.
+  int function;
   int unused;
-  /// float64, as bits: what each operation says.
+  /// float64, as bits: what each function says.
   unsigned long a;
   unsigned long b;
-  unsigned long c;
-  unsigned long d;
-} ElementKernelCall;
+} PointwiseKernelCall;
 
-/// A conversion between types and layouts.
 typedef struct {
   long count;
-  long maps;
-  long size;
-  int sourceType;
-  int targetType;
-  int sourceMapsLast;
-  int targetMapsLast;
-} ConvertKernelCall;
+  /// A BINARY.
+  int function;
+  int axes;
+  /// float64, as bits.
+  unsigned long slope;
+  /// Where each begins.
+  long firstOffset;
+  long secondOffset;
+  long outputOffset;
+  AxisNumbers extents;
+  AxisNumbers first;
+  AxisNumbers second;
+  AxisNumbers output;
+} BinaryKernelCall;
+
+typedef struct {
+  /// How many outputs there are, and of how many values each is.
+  long outputs;
+  long count;
+  /// Pieces that these are in, and how many values each has; the last one may have fewer.
+  long pieces;
+  long length;
+  /// What the mean is divided by.
+  long divisor;
+  /// Where input and output begin.
+  long inputOffset;
+  long outputOffset;
+  /// A REDUCTION.
+  int function;
+  int inputType;
+  int outputType;
+  /// Whether outputs are results. If not, they are those of pieces, float64, [output][piece].
+  int isLast;
+  /// Threads that share a piece: a power of two.
+  int team;
+  /// Whether neighbouring threads have neighbouring outputs, or neighbouring values.
+  int isInterleaved;
+  int keptAxes;
+  int reducedAxes;
+  AxisNumbers kept;
+  AxisNumbers keptInput;
+  AxisNumbers output;
+  AxisNumbers reduced;
+  AxisNumbers reducedInput;
+} ReductionKernelCall;
+
+/// Where the first matrix begins, and how far apart in memory matrices, rows and columns are.
+typedef struct {
+  long offset;
+  long batch;
+  long row;
+  long column;
+  int type;
+  int unused;
+} MatrixSteps;
+
+/// A block's tile of a product is as many rows as columns, and so are its threads.
+#define MATRIX_TILE 64
+#define MATRIX_SIDE 16
+#define MATRIX_SHARED_BYTES 8320
+
+/// target = alpha first second + beta target, for each matrix of a batch.
+typedef struct {
+  long batch;
+  long rows;
+  long columns;
+  long inner;
+  MatrixSteps first;
+  MatrixSteps second;
+  MatrixSteps target;
+  /// float64, as bits.
+  unsigned long alpha;
+  unsigned long beta;
+} MatrixKernelCall;
+
+/// Values from one order, type and form to another.
+typedef struct {
+  long count;
+  /// Where input and output begin.
+  long inputOffset;
+  long outputOffset;
+  int axes;
+  int inputType;
+  int outputType;
+  /// Whether any axis has weights.
+  int hasWeights;
+  AxisNumbers extents;
+  AxisNumbers input;
+  AxisNumbers output;
+  /// Where the map of an axis has its starts, its sources and its weights; below 0 where there are none.
+  AxisNumbers starts;
+  AxisNumbers sources;
+  AxisNumbers weights;
+} RearrangeKernelCall;
+
+/// target = a x + b target; float64, as bits.
+typedef struct {
+  long count;
+  unsigned long a;
+  unsigned long b;
+} CombineKernelCall;
 
 /// One step of Adam; float64, as bits.
 typedef struct {
@@ -113,38 +242,15 @@ typedef struct {
   unsigned long epsilon;
 } AdamKernelCall;
 
-/// target = alpha (first second) + beta target, for matrices whose rows and columns are so far apart.
-typedef struct {
-  long rows;
-  long columns;
-  long inner;
-  long firstOffset;
-  long firstRow;
-  long firstColumn;
-  long secondOffset;
-  long secondRow;
-  long secondColumn;
-  int firstType;
-  int secondType;
-  int targetType;
-  int unused;
-  unsigned long alpha;
-  unsigned long beta;
-} MatrixKernelCall;
-
-/// Sums and statistics of maps: (N, C) float64 to (C) and back.
+/// Running statistics of maps, (C) float64, and those of a call, (N, C) float64.
 typedef struct {
   long images;
   long maps;
-  /// Which row of (2, N, C) sums.
-  long row;
   /// Values that a mean is of.
   long count;
-  int targetType;
-  int unused;
-  /// float64, as bits: alpha and beta, or momentum and epsilon.
-  unsigned long a;
-  unsigned long b;
-} MapKernelCall;
+  /// float64, as bits.
+  unsigned long momentum;
+  unsigned long epsilon;
+} StatisticsKernelCall;
 
 #endif

@@ -62,7 +62,7 @@ struct CUDAVersion: Comparable, CustomStringConvertible {
   /// The first whose drivers take the kernels' PTX, which says a version of its own: 8.2 is CUDA 12.2's, up to 8.5.
   static let ofKernels: CUDAVersion? = {
     let key = ".version 8."
-    return strstr(kernel_ptx(DType.float32.kernelType), key).map {
+    return strstr(kernel_ptx(KernelFamily.normalization.number, DType.float32.kernelType), key).map {
       CUDAVersion(major: 12, minor: Int(atoi($0 + key.utf8.count)))
     }
   }()

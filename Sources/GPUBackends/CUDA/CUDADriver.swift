@@ -46,7 +46,7 @@ package final class CUDADriver: GPUDriver {
     var session: Session?
     /// What every call throws from now on.
     var failure: DeviceError?
-    var modules: [DType: CUModule] = [:]
+    var modules: [KernelProgram: CUModule] = [:]
     var kernels: [KernelKey: Kernel] = [:]
     var calls = QueuedCalls()
     var marks: [Mark] = []
@@ -120,6 +120,10 @@ package final class CUDADriver: GPUDriver {
       _ = library.cuStreamSynchronize(session.stream)
       return library.cuMemFree(address)
     }
+  }
+
+  package func place(of address: UnsafeMutableRawPointer) -> (buffer: UnsafeMutableRawPointer, offset: Int) {
+    (address, 0)
   }
 
   package func write(_ source: UnsafeRawBufferPointer, to address: UnsafeMutableRawPointer) throws {
@@ -198,8 +202,9 @@ package final class CUDADriver: GPUDriver {
     let sharedBytes = launch.sharedBytes ?? 0
     if let kernel = state.kernels[key], kernel.sharedBytes >= sharedBytes { return kernel.function }
 
-    let module = try state.modules[launch.dtype] ?? loadModule(launch.dtype)
-    state.modules[launch.dtype] = module
+    let program = KernelProgram(family: launch.family, dtype: launch.dtype)
+    let module = try state.modules[program] ?? loadModule(program)
+    state.modules[program] = module
     var function: CUFunction?
     let found = launch.kernel.withUTF8Buffer { name in
       name.withMemoryRebound(to: CChar.self) { library.cuModuleGetFunction(&function, module, $0.baseAddress!) }
@@ -220,19 +225,22 @@ package final class CUDADriver: GPUDriver {
     return function
   }
 
-  /// Has the driver compile the kernels for this device, or fetch what it has kept of an earlier time.
-  private func loadModule(_ dtype: DType) throws -> CUModule {
+  /// Has the driver compile kernels for this device, or fetch what it has kept of an earlier time.
+  private func loadModule(_ program: KernelProgram) throws -> CUModule {
+    guard let ptx = kernel_ptx(program.family.number, program.dtype.kernelType) else {
+      throw DeviceError.unavailable(name: name, reason: "there are no \(program.family) kernels for \(program.dtype)")
+    }
     var module: CUModule?
     var log: [CChar] = Array(repeating: 0, count: 4096)
     let logByteCount = log.count - 1
     let result = log.withUnsafeMutableBytes { log in
       var options = [CUOption.errorLogBuffer.rawValue, CUOption.errorLogBufferByteCount.rawValue]
       var values = [log.baseAddress, UnsafeMutableRawPointer(bitPattern: logByteCount)]
-      return library.cuModuleLoadDataEx(&module, kernel_ptx(dtype.kernelType), 2, &options, &values)
+      return library.cuModuleLoadDataEx(&module, ptx, 2, &options, &values)
     }
     if result == .success, let module { return module }
 
-    var reason = "the driver does not take the kernels for \(dtype): \(library.words(result))"
+    var reason = "the driver does not take the \(program.family) kernels for \(program.dtype): \(library.words(result))"
     if result == .unsupportedPTXVersion {
       let needed = CUDAVersion.ofKernels.map { ", and the kernels are for CUDA \($0) or later" } ?? ""
       reason += "; it is of \(properties.interface)\(needed)"

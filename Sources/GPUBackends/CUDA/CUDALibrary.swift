@@ -112,7 +112,6 @@ struct CUDALibrary: @unchecked Sendable {
 
 extension CUResult {
   static let success: CUResult = 0
-  static let outOfMemory: CUResult = 2
   static let unsupportedPTXVersion: CUResult = 222
   static let notReady: CUResult = 600
 

@@ -4,7 +4,7 @@ import Tensors
 
 /// A device of OpenCL 1.2 or later: AMD's, Intel's, NVIDIA's, or a processor through PoCL.
 ///
-/// Memory is named by its `cl_mem`. The kernels are compiled when they are first used, once for each type of values.
+/// Memory has addresses of our own (`OpenCLBuffers`). The kernels are compiled when they are first used, a family at a time.
 package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
   // Unchecked: what changes is under the lock, and OpenCL's functions may be called from any thread, but for those that
   // concern a kernel's arguments, which are under the lock too.
@@ -18,7 +18,8 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
   private struct Programs {
     var context: OpenCLLibrary.Handle?
     var queue: OpenCLLibrary.Handle?
-    var programs: [DType: OpenCLLibrary.Handle] = [:]
+    var buffers = OpenCLBuffers()
+    var programs: [KernelProgram: OpenCLLibrary.Handle] = [:]
     var kernels: [KernelKey: OpenCLLibrary.Handle] = [:]
     /// Calls that may not be done yet, oldest first.
     var pending: [(event: OpenCLLibrary.Handle, purpose: () -> String)] = []
@@ -35,55 +36,7 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
   /// How many calls are remembered by name, at most.
   private static let pendingLimit = 256
 
-  /// What the library that leads to the drivers is called.
-  #if canImport(Darwin)
-    package static let libraryNames = ["/System/Library/Frameworks/OpenCL.framework/OpenCL"]
-  #else
-    package static let libraryNames = ["libOpenCL.so.1", "libOpenCL.so"]
-  #endif
-
-  /// The devices of all drivers, numbered as they come.
-  ///
-  /// - Parameters:
-  ///   - library: OpenCL's.
-  ///   - withoutDouble: for tests: as if no device had float64.
-  ///   - optimizing: for tests: whether kernels are compiled to be fast, which takes ten times longer.
-  /// - Throws: ``LibraryError`` when there is none.
-  package static func devices(
-    in library: DynamicLibrary, withoutDouble: Bool = false, optimizing: Bool = true
-  ) throws(LibraryError) -> [OpenCLDriver] {
-    let library = try OpenCLLibrary(library)
-    // Drivers that are asked by two threads at once while they start may say that they have no devices.
-    startLock.lock()
-    defer { startLock.unlock() }
-    var count: UInt32 = 0
-    let status = library.getPlatformIDs(0, nil, &count)
-    guard status == 0, count > 0 else {
-      throw .refused("OpenCL finds no platform: \(OpenCLLibrary.meaning(of: status == 0 ? -1001 : status))")
-    }
-    var platforms = [OpenCLLibrary.Handle?](repeating: nil, count: Int(count))
-    _ = library.getPlatformIDs(count, &platforms, nil)
-    var drivers: [OpenCLDriver] = []
-    for platform in platforms {
-      var count: UInt32 = 0
-      guard library.getDeviceIDs(platform, Key.allDevices, 0, nil, &count) == 0, count > 0 else { continue }
-      var devices = [OpenCLLibrary.Handle?](repeating: nil, count: Int(count))
-      _ = library.getDeviceIDs(platform, Key.allDevices, count, &devices, nil)
-      for case let device? in devices {
-        drivers.append(
-          OpenCLDriver(
-            library, device, name: "opencl:\(drivers.count)", withoutDouble: withoutDouble, optimizing: optimizing))
-      }
-    }
-    guard !drivers.isEmpty else {
-      throw .refused("OpenCL's platforms have no device (PoCL needs a folder to write to: POCL_CACHE_DIR)")
-    }
-    return drivers
-  }
-
-  private static let startLock = NSLock()
-
-  private enum Key {
+  enum Key {
     static let allDevices: UInt64 = 0xFFFF_FFFF
     static let type: UInt32 = 0x1000
     static let computeUnits: UInt32 = 0x1002
@@ -103,7 +56,7 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     static let accelerator = 8
   }
 
-  private init(
+  init(
     _ library: OpenCLLibrary, _ device: OpenCLLibrary.Handle, name: String, withoutDouble: Bool, optimizing: Bool
   ) {
     self.library = library
@@ -132,25 +85,31 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
       guard (try? open(&state)) != nil else { return nil }
       var status: OpenCLLibrary.Status = 0
       let buffer = library.createBuffer(state.context, 1, byteCount, nil, &status)
-      return status == 0 ? buffer : nil
+      guard status == 0, let buffer else { return nil }
+      return state.buffers.add(buffer, byteCount: byteCount)
     }
   }
 
   package func free(_ address: UnsafeMutableRawPointer) {
-    _ = library.releaseMemObject(address)
+    if let buffer = state.withLock({ $0.buffers.remove(address) }) { _ = library.releaseMemObject(buffer) }
+  }
+
+  package func place(of address: UnsafeMutableRawPointer) -> (buffer: UnsafeMutableRawPointer, offset: Int) {
+    let offset = state.withLock { $0.buffers.find(address)?.offset } ?? 0
+    return (address - offset, offset)
   }
 
   package func write(_ source: UnsafeRawBufferPointer, to address: UnsafeMutableRawPointer) throws {
     guard let base = source.baseAddress, source.count > 0 else { return }
-    let queue = try openQueue()
-    let status = library.enqueueWriteBuffer(queue, address, 1, 0, source.count, base, 0, nil, nil)
+    let (queue, buffer, offset) = try openQueue(for: address)
+    let status = library.enqueueWriteBuffer(queue, buffer, 1, offset, source.count, base, 0, nil, nil)
     try check(status, "writing \(source.count) bytes")
   }
 
   package func read(_ address: UnsafeMutableRawPointer, into destination: UnsafeMutableRawBufferPointer) throws {
     guard let base = destination.baseAddress, destination.count > 0 else { return }
-    let queue = try openQueue()
-    let status = library.enqueueReadBuffer(queue, address, 1, 0, destination.count, base, 0, nil, nil)
+    let (queue, buffer, offset) = try openQueue(for: address)
+    let status = library.enqueueReadBuffer(queue, buffer, 1, offset, destination.count, base, 0, nil, nil)
     try check(status, "reading \(destination.count) bytes")
     try state.withLock { try collect(&$0) }
   }
@@ -159,13 +118,17 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     _ source: UnsafeMutableRawPointer, to destination: UnsafeMutableRawPointer, byteCount: Int
   ) throws {
     guard byteCount > 0 else { return }
-    let queue = try openQueue()
-    let status = library.enqueueCopyBuffer(queue, source, destination, 0, 0, byteCount, 0, nil, nil)
+    let (queue, from, fromOffset) = try openQueue(for: source)
+    let (_, to, toOffset) = try openQueue(for: destination)
+    let status = library.enqueueCopyBuffer(queue, from, to, fromOffset, toOffset, byteCount, 0, nil, nil)
     try check(status, "copying \(byteCount) bytes")
   }
 
   package func finish() throws {
-    let queue = try openQueue()
+    let queue = try state.withLock { state in
+      try open(&state)
+      return state.queue
+    }
     try check(library.finish(queue), "waiting")
     try state.withLock { try collect(&$0) }
   }
@@ -176,7 +139,7 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     try state.withLock { state in
       try open(&state)
       if state.pending.count >= Self.pendingLimit { try collect(&state) }
-      let kernel = try kernel(launch.kernel, launch.dtype, &state)
+      let kernel = try kernel(launch, &state)
       func check(_ status: OpenCLLibrary.Status) throws {
         guard status != 0 else { return }
         if OpenCLLibrary.isOutOfMemory(status) { throw OutOfDeviceMemory() }
@@ -184,8 +147,13 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
           device: name, call: launch.purpose(), reason: "\(launch.kernel): \(OpenCLLibrary.meaning(of: status))")
       }
       var index: UInt32 = 0
-      for buffer in launch.buffers {
-        var buffer = buffer
+      for address in launch.buffers {
+        let place = try address.map { try find($0, in: state) }
+        guard place?.offset ?? 0 == 0 else {
+          throw DeviceError.failed(
+            device: name, call: launch.purpose(), reason: "\(launch.kernel): memory of which a kernel needs the start")
+        }
+        var buffer = place?.handle
         try check(library.setKernelArg(kernel, index, MemoryLayout<OpenCLLibrary.Handle>.size, &buffer))
         index += 1
       }
@@ -201,23 +169,22 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     }
   }
 
-  private func kernel(
-    _ kernelName: StaticString, _ dtype: DType, _ state: inout Programs
-  ) throws -> OpenCLLibrary.Handle {
-    let key = KernelKey(name: kernelName.utf8Start, dtype: dtype)
+  private func kernel(_ launch: KernelLaunch, _ state: inout Programs) throws -> OpenCLLibrary.Handle {
+    let key = KernelKey(name: launch.kernel.utf8Start, dtype: launch.dtype)
     if let kernel = state.kernels[key] { return kernel }
-    let program = try program(dtype, &state)
+    let program = try program(KernelProgram(family: launch.family, dtype: launch.dtype), &state)
     var status: OpenCLLibrary.Status = 0
-    guard let kernel = library.createKernel(program, "\(kernelName)", &status) else {
-      throw DeviceError.unavailable(name: name, reason: "\(kernelName): \(OpenCLLibrary.meaning(of: status))")
+    guard let kernel = library.createKernel(program, "\(launch.kernel)", &status) else {
+      throw DeviceError.unavailable(name: name, reason: "\(launch.kernel): \(OpenCLLibrary.meaning(of: status))")
     }
     state.kernels[key] = kernel
     return kernel
   }
 
-  private func program(_ dtype: DType, _ state: inout Programs) throws -> OpenCLLibrary.Handle {
-    if let program = state.programs[dtype] { return program }
-    let sources = [kernel_prelude_opencl] + (0..<kernel_source_count).map { kernel_source($0) }
+  private func program(_ key: KernelProgram, _ state: inout Programs) throws -> OpenCLLibrary.Handle {
+    if let program = state.programs[key] { return program }
+    var sources: [UnsafePointer<CChar>?] = [kernel_prelude_opencl]
+    while let source = kernel_source(key.family.number, Int32(sources.count) - 1) { sources.append(source) }
     var status: OpenCLLibrary.Status = 0
     let program = library.createProgramWithSource(state.context, UInt32(sources.count), sources, nil, &status)
     guard let program, status == 0 else {
@@ -225,7 +192,7 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     }
     // Without warnings, which some drivers write to the standard error.
     let options = [
-      "-cl-std=CL1.2 -w -DVALUE_TYPE=\(dtype.kernelType)", properties.hasDouble ? "-DHAS_DOUBLE" : "",
+      "-cl-std=CL1.2 -w -DVALUE_TYPE=\(key.dtype.kernelType)", properties.hasDouble ? "-DHAS_DOUBLE" : "",
       // A processor's compiler is slow enough to be spared the copies.
       properties.isGPU ? "" : "-DCALLS", optimizing ? "" : "-cl-opt-disable",
     ].joined(separator: " ")
@@ -236,17 +203,30 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
         library.bytes { library.getProgramBuildInfo(program, self.device, Key.buildLog, $0, $1, $2) })
       throw DeviceError.unavailable(name: name, reason: "\(OpenCLLibrary.meaning(of: status)): \(log)")
     }
-    state.programs[dtype] = program
+    state.programs[key] = program
     return program
   }
 
   // MARK: Context and errors
 
-  private func openQueue() throws -> OpenCLLibrary.Handle? {
+  /// The queue, and what an address names.
+  private func openQueue(
+    for address: UnsafeMutableRawPointer
+  ) throws -> (queue: OpenCLLibrary.Handle?, buffer: OpenCLLibrary.Handle, offset: Int) {
     try state.withLock { state in
       try open(&state)
-      return state.queue
+      let (buffer, offset) = try find(address, in: state)
+      return (state.queue, buffer, offset)
     }
+  }
+
+  private func find(
+    _ address: UnsafeMutableRawPointer, in state: Programs
+  ) throws -> (handle: OpenCLLibrary.Handle, offset: Int) {
+    guard let place = state.buffers.find(address) else {
+      throw DeviceError.failed(device: name, call: "looking for memory", reason: "\(address) is none of the device's")
+    }
+    return place
   }
 
   /// Makes context and queue when they are first needed.

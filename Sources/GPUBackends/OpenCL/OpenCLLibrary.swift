@@ -6,7 +6,6 @@ struct OpenCLLibrary: Sendable {
   typealias Release = @convention(c) (Handle?) -> Status
 
   let getPlatformIDs: @convention(c) (UInt32, UnsafeMutablePointer<Handle?>?, UnsafeMutablePointer<UInt32>?) -> Status
-  let getPlatformInfo: Info
   let getDeviceIDs:
     @convention(c) (Handle?, UInt64, UInt32, UnsafeMutablePointer<Handle?>?, UnsafeMutablePointer<UInt32>?) -> Status
   let getDeviceInfo: Info
@@ -30,8 +29,6 @@ struct OpenCLLibrary: Sendable {
   let getProgramBuildInfo:
     @convention(c) (Handle?, Handle?, UInt32, Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> Status
   let createKernel: @convention(c) (Handle?, UnsafePointer<CChar>, UnsafeMutablePointer<Status>?) -> Handle?
-  let getKernelWorkGroupInfo:
-    @convention(c) (Handle?, Handle?, UInt32, Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> Status
   let setKernelArg: @convention(c) (Handle?, UInt32, Int, UnsafeRawPointer?) -> Status
   let enqueueNDRangeKernel:
     @convention(c) (
@@ -59,7 +56,6 @@ struct OpenCLLibrary: Sendable {
 
   init(_ library: DynamicLibrary) throws(LibraryError) {
     getPlatformIDs = try library.function("clGetPlatformIDs")
-    getPlatformInfo = try library.function("clGetPlatformInfo")
     getDeviceIDs = try library.function("clGetDeviceIDs")
     getDeviceInfo = try library.function("clGetDeviceInfo")
     createContext = try library.function("clCreateContext")
@@ -70,7 +66,6 @@ struct OpenCLLibrary: Sendable {
     buildProgram = try library.function("clBuildProgram")
     getProgramBuildInfo = try library.function("clGetProgramBuildInfo")
     createKernel = try library.function("clCreateKernel")
-    getKernelWorkGroupInfo = try library.function("clGetKernelWorkGroupInfo")
     setKernelArg = try library.function("clSetKernelArg")
     enqueueNDRangeKernel = try library.function("clEnqueueNDRangeKernel")
     enqueueWriteBuffer = try library.function("clEnqueueWriteBuffer")
