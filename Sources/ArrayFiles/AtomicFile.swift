@@ -5,7 +5,7 @@ import Tensors
 package enum AtomicFile {
   /// Writes a file by way of another beside it, which takes its place when it is complete.
   ///
-  /// A link is followed, the permissions of a file that is replaced are kept. A device or pipe is written directly.
+  /// A link is followed, and the permissions of a file that is replaced are kept. A device or pipe is written directly.
   ///
   /// - Parameters:
   ///   - path: the file.
@@ -23,8 +23,8 @@ package enum AtomicFile {
     let mode = stat(target, &status) == 0 ? status.st_mode & 0o7777 : nil
     let temporary = folder(of: target) + "/.instnorm-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
     do {
-      // Under the lock, so that it is created and known to be at once. Whoever may not read the old file may not read
-      // what is to replace it.
+      // Under the lock, so that no file exists without being listed. Whoever may not read the old file may not read its
+      // replacement either.
       let descriptor = partial.withLock { names in
         names.insert(temporary)
         return open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode == nil ? 0o666 : 0o600)
@@ -50,12 +50,12 @@ package enum AtomicFile {
     }
   }
 
-  /// Writes a file of bytes that are at hand.
+  /// Writes a file that holds these bytes.
   package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
     try write(to: path) { append in try append(bytes) }
   }
 
-  /// Refuses what is known beforehand not to be writable.
+  /// Refuses a path to which nothing can be written.
   ///
   /// - Throws: ``FileError/notWritten(path:reason:)``.
   package static func check(_ path: String) throws {
@@ -65,7 +65,7 @@ package enum AtomicFile {
   /// The files that are being written, for ``abandonAll(andEnd:)``.
   private static let partial = Locked<Set<String>>([])
 
-  /// Removes what is half written, and ends the process before anybody can go on.
+  /// Removes all half-written files, and ends the process before any thread can go on writing.
   package static func abandonAll(andEnd end: () -> Void) {
     partial.withLock { names in
       for path in names { unlink(path) }
@@ -73,8 +73,8 @@ package enum AtomicFile {
     }
   }
 
-  /// Where a path leads, by way of links; also to a file that is not there yet. nil for what is no file, and is written
-  /// under the path itself: a device, a pipe.
+  /// Where a path leads when its links are followed, whether or not there is a file yet; nil for a device or a pipe,
+  /// which is written under the path itself.
   ///
   /// - Throws: ``FileError/notWritten(path:reason:)`` when there can be no such file or it may not be replaced.
   private static func destination(of path: String) throws -> String? {
@@ -84,7 +84,7 @@ package enum AtomicFile {
     let exists = stat(path, &status) == 0
     if exists {
       if status.st_mode & S_IFMT == S_IFDIR { throw fault("it is a folder") }
-      // Renaming asks for no permission on the file that it replaces.
+      // Renaming needs no permission on the file that it replaces.
       guard access(path, W_OK) == 0 else { throw fault(systemMessage()) }
       if status.st_mode & S_IFMT != S_IFREG { return nil }
     }
@@ -122,7 +122,7 @@ package enum AtomicFile {
         left -= written
       }
     }
-    // Without this a crash of the system may leave the new name with none of the contents. Pipes and devices refuse it.
+    // Without this, a crash of the system may leave the new name without the contents. Pipes and devices refuse it.
     if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS, errno != ENOTSUP {
       throw FileError.notWritten(path: path, reason: systemMessage())
     }

@@ -1,10 +1,10 @@
 /// What can be wrong with a file. Every case names it.
 public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The system does not let the file be read: it is missing, a folder, or not ours.
+  /// The system does not let the file be read: it is missing, a folder, or another user's.
   case unreadable(path: String, reason: String)
   /// The file is not what its format demands: truncated, oversized, contradictory.
   case malformed(path: String, reason: String)
-  /// The file is well formed, but holds something this library does not.
+  /// The file is well formed, but holds something that this library does not read.
   case unsupported(path: String, reason: String)
   /// The file has no tensor of this name.
   case missingTensor(path: String, name: String, available: [String])

@@ -14,7 +14,7 @@ package final class FileReader: Sendable {
   /// - Throws: ``FileError/unreadable(path:reason:)`` when there is no such regular file.
   package init(_ path: String) throws {
     if path.utf8.contains(0) { throw FileError.unreadable(path: path, reason: "its name contains a zero byte") }
-    // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever. Regular files ignore it.
+    // O_NONBLOCK: opening a pipe that nobody writes to would wait forever. Regular files ignore it.
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     self.path = path
     guard descriptor >= 0 else {
@@ -68,7 +68,7 @@ package final class FileReader: Sendable {
     try bytes(at: offset, count: byteCount, what: what).reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 
-  /// A tensor for what a file holds.
+  /// A tensor with room for what a file holds.
   ///
   /// - Throws: ``FileError/unreadable(path:reason:)`` when there is no memory for it.
   static func tensor(_ path: String, _ shape: Shape, _ dtype: DType) throws -> Tensor {
@@ -84,7 +84,7 @@ package final class FileReader: Sendable {
   }
 }
 
-/// What the last failed system call says of itself.
+/// What the system says about its last call that failed.
 func systemMessage() -> String {
   String(cString: strerror(errno))
 }

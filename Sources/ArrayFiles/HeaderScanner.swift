@@ -1,16 +1,16 @@
 /// Reads the literals that the headers of array files are made of: Python's in .npy, JSON in .safetensors.
 ///
-/// Foundation's JSON decoder would do for the second, but takes many times the text's size in memory and lets one of
-/// two equal keys pass unseen, and these headers come from strangers.
+/// Foundation's JSON decoder would do for the second, except that these headers come from strangers: it takes many times
+/// the text's size in memory, and does not notice a key that occurs twice.
 struct HeaderScanner {
   /// What is wrong with a header.
   struct Fault: Error {
     var reason: String
-    /// Well formed, but holding something that tensors do not.
+    /// Whether the header is well formed, and only describes something that tensors do not hold.
     var isUnsupported = false
   }
 
-  /// Whose literals. Python's strings have either quotes, and its lists may end in a comma.
+  /// The language of the literals. Python's strings have quotes of either kind, and its lists may end in a comma.
   enum Language {
     case python, json
   }
@@ -24,7 +24,7 @@ struct HeaderScanner {
     self.language = language
   }
 
-  /// Takes a character, after white space, if it is the next.
+  /// Skips white space, and takes a character if it comes next.
   mutating func accept(_ character: Unicode.Scalar) -> Bool {
     skipSpace()
     guard place < text.count, text[place] == UInt8(ascii: character) else { return false }
@@ -41,7 +41,7 @@ struct HeaderScanner {
     guard place == text.count else { throw Fault(reason: "there is more after its end, at byte \(place)") }
   }
 
-  /// Takes a word if it is the next.
+  /// Skips white space, and takes a word if it comes next.
   mutating func accept(word: String) -> Bool {
     skipSpace()
     guard text[place...].starts(with: word.utf8) else { return false }
@@ -70,16 +70,16 @@ struct HeaderScanner {
     return isNegative ? -value : value
   }
 
-  /// What stands between an opening and a closing character, with commas between items and, in Python, perhaps after
-  /// the last.
+  /// Reads items between an opening and a closing character, with commas between them and, in Python, perhaps after the
+  /// last.
   ///
-  /// - Parameter limit: of items; a header with more cannot be meant.
+  /// - Parameter limit: the most items that a good header has.
   mutating func list(
     _ open: Unicode.Scalar, _ close: Unicode.Scalar, limit: Int = .max, _ item: (inout HeaderScanner) throws -> Void
   ) throws {
     try expect(open)
     var count = 0
-    // Beyond the first item we are here because of a comma, which in JSON the end may not follow.
+    // After the first item, the loop is here because of a comma, and in JSON the end may not follow a comma.
     while count > 0 && language == .json || !accept(close) {
       count += 1
       guard count <= limit else { throw Fault(reason: "more than \(limit) items at byte \(place)") }
@@ -152,7 +152,7 @@ struct HeaderScanner {
   }
 }
 
-/// Text from a file as it can be shown in an error: in quotes, short, and without characters that are not seen.
+/// Text from a file as an error may show it: in quotes, short, and without invisible characters.
 func quoted(_ text: String) -> String {
   let scalars = text.unicodeScalars
   let shown = scalars.prefix(60).map { scalar -> String in

@@ -9,7 +9,7 @@ public enum NPY {
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - layout: how the file's axes are meant. With `Layout.nhwc` a file of shape (N, H, W, C) becomes a
+  ///   - layout: the order of the file's axes. With `Layout.nhwc` a file of shape (N, H, W, C) becomes a
   ///     tensor of shape (N, C, H, W) in that layout, without moving a value.
   /// - Throws: ``FileError`` when the file is missing, malformed or of another type; `TensorError.layout(_:shape:)`
   ///   when the layout does not exist for its rank.

@@ -60,7 +60,7 @@ struct NPYHeader {
     var shape: [Int] = []
     try scanner.list("(", ")", limit: Shape.maximumRank) { scanner in
       shape.append(try scanner.integer())
-      // Python 2 wrote its long integers so.
+      // Python 2 wrote long integers with an L at the end.
       _ = scanner.accept("L")
     }
     return shape

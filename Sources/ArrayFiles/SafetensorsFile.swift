@@ -1,4 +1,5 @@
 import Foundation
+import Operations
 import Tensors
 
 /// A .safetensors file: named tensors as PyTorch's ecosystem exchanges them.
@@ -10,17 +11,17 @@ import Tensors
 ///
 /// Source: the format's description at https://huggingface.co/docs/safetensors.
 public struct SafetensorsFile: Sendable {
-  /// What the header says of one tensor.
+  /// What the header says about one tensor.
   public struct Entry: Equatable, Sendable {
     /// The type as the file names it: `F32`.
     public var dtype: String
     public var shape: Shape
-    /// Bytes after the header.
+    /// The bytes of its values, counted from the end of the header.
     public var range: Range<Int>
   }
 
   public let path: String
-  /// All tensors by name, also those of types that ``tensor(named:)`` does not read.
+  /// All tensors by name, including those of types that ``tensor(named:)`` does not read.
   public let entries: [String: Entry]
   /// The text that the file carries beside its tensors.
   public let metadata: [String: String]
@@ -28,8 +29,8 @@ public struct SafetensorsFile: Sendable {
   private let reader: FileReader
   private let start: Int
 
-  /// Opens a file and checks all that its header says: every tensor's bytes must be as many as its shape
-  /// needs, in the file, and no other tensor's, and nothing may be left over.
+  /// Opens a file and checks all that its header says: each tensor must have as many bytes as its shape needs, all of
+  /// them in the file and none shared with another tensor, and no bytes may be left over.
   ///
   /// - Throws: ``FileError`` that says what is wrong with it.
   public init(contentsOf path: String) throws {
@@ -59,7 +60,7 @@ public struct SafetensorsFile: Sendable {
 
   public var names: [String] { entries.keys.sorted() }
 
-  /// Reads a tensor. One of whole numbers of 64 bits becomes float64.
+  /// Reads a tensor. Whole numbers of 64 bits become float64.
   ///
   /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its
   ///   values are not floating point numbers of 16, 32 or 64 bits, nor whole numbers of 64 bits that float64 holds, or
@@ -94,7 +95,7 @@ public struct SafetensorsFile: Sendable {
     return tensor
   }
 
-  /// Writes named tensors, in the order of their widths and names. An existing file is replaced only when all is
+  /// Writes named tensors, those of wide types first and otherwise by name. An existing file is replaced only when all is
   /// written.
   ///
   /// - Parameters:
@@ -102,7 +103,7 @@ public struct SafetensorsFile: Sendable {
   ///   - wholeNumbers: the names of float64 tensors that are written as whole numbers of 64 bits (I64).
   ///   - metadata: text that the file carries beside its tensors.
   ///   - path: the file.
-  /// - Throws: ``FileError/notWritten(path:reason:)``, also when a value is not such a number.
+  /// - Throws: ``FileError/notWritten(path:reason:)``; also for a value that should be a whole number and is none.
   public static func write(
     _ tensors: [String: Tensor], wholeNumbers: Set<String> = [], metadata: [String: String] = [:], to path: String
   ) throws {
@@ -139,7 +140,7 @@ public struct SafetensorsFile: Sendable {
     }
   }
 
-  /// Float64 numbers as the bits of whole ones.
+  /// A float64 tensor's numbers as whole numbers of 64 bits, in a tensor that only carries the bits.
   private static func asWholeNumbers(_ tensor: Tensor, _ name: String, _ path: String) throws -> Tensor {
     let numbers = try tensor.array(of: Double.self).map { value in
       guard let number = Int64(exactly: value) else {
@@ -150,20 +151,20 @@ public struct SafetensorsFile: Sendable {
     return try Tensor(numbers, shape: tensor.shape)
   }
 
-  /// In bytes; no file that is meant has more, and the format's own reader takes no more.
+  /// Bytes. No honest file has a longer header, and the format's own reader takes no longer one.
   private static let longestHeader: UInt64 = 100_000_000
 
   private static let dtypes: [String: DType] = [
     "F16": .float16, "BF16": .bfloat16, "F32": .float32, "F64": .float64,
   ]
 
-  /// Bytes a value takes, of every type that the format knows with whole bytes.
+  /// The bytes that a value takes, for every type of the format that takes whole bytes.
   private static let widths: [String: Int] = [
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
   ]
 
-  /// Holds every entry to the bytes that there are.
+  /// Checks every entry against the number of bytes that there are.
   private func check(size: Int) throws {
     for (name, entry) in entries {
       func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "\(quoted(name)) \(reason)") }

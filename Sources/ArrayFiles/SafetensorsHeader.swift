@@ -12,7 +12,7 @@ struct SafetensorsHeader {
 
   init() {}
 
-  /// - Throws: `HeaderScanner.Fault` unless the text is such an object. Whether ranges and shapes fit is not looked at.
+  /// - Throws: `HeaderScanner.Fault` unless the text is such an object. Whether ranges and shapes fit is not checked.
   init(parsing text: [UInt8]) throws {
     var scanner = HeaderScanner(text, .json)
     var hasMetadata = false

@@ -32,8 +32,8 @@ import Testing
     #expect(folder.contents == ["a"])
   }
 
-  @Test func `what is half written when the process has to end is removed`() async {
-    // In a process of its own: it removes what is half written everywhere.
+  @Test func `half-written files are removed when the process has to end`() async {
+    // In a process of its own, because it removes the half-written files of all other tests too.
     await #expect(processExitsWith: .success) {
       let folder = TemporaryFolder()
       #expect(throws: FileError.self) {
@@ -77,7 +77,7 @@ import Testing
     #expect(status.st_mode & 0o777 == 0o640)
   }
 
-  @Test func `a link to a file that is not there yet makes that file`() throws {
+  @Test func `a link to a file that is not there yet creates that file`() throws {
     symlink("target", folder.file("link"))
     try append("new", to: folder.file("link"))
     #expect(folder.contents == ["link", "target"])

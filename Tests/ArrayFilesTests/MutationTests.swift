@@ -4,8 +4,8 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Thousands of files that began as good ones: each is read or refused, none traps, and none makes the reader take
-/// much more memory than the file has. In a process of its own, since memory is counted by process.
+/// Thousands of good files with a few random changes: each is read or refused, none traps, and none makes the reader take
+/// much more memory than the file has bytes. Each test has a process of its own, since memory is counted by process.
 @Suite struct MutationTests {
   @Test func `mutated npy files`() async {
     await #expect(processExitsWith: .success) {
@@ -31,13 +31,10 @@ import Testing
     }
   }
 
-  /// Headers of some megabytes, such as make a careless reader take many times that.
+  /// Headers of some megabytes, of kinds that make a careless reader take many times as much memory.
   @Test func `large headers take little more memory than they have bytes`() async {
     await #expect(processExitsWith: .success) {
       let folder = TemporaryFolder()
-      func length(_ text: [UInt8], _ width: Int) -> [UInt8] {
-        (0..<width).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) }
-      }
       let digits = Array(String(repeating: "1,", count: 2_000_000).utf8)
       let nested = Array(String(repeating: "[", count: 4_000_000).utf8)
       let keys = Array(String(repeating: "\"k\":0,", count: 700_000).utf8)
@@ -45,13 +42,14 @@ import Testing
         for opening in [#"{"a":{"dtype":"F32","shape":["#, "{", #"{"a":{"#] {
           let header = Array(opening.utf8) + filling
           let path = folder.file("large.safetensors")
-          try write(length(header, 8) + header, to: path)
+          try write(littleEndian(header.count, byteCount: 8) + header, to: path)
           try expectRefusal(path, header.count) { _ = try SafetensorsFile(contentsOf: path) }
         }
         for opening in ["{'descr':'<f4','fortran_order':False,'shape':(", "{"] {
           let header = Array(opening.utf8) + filling
           let path = folder.file("large.npy")
-          try write([0x93] + Array("NUMPY".utf8) + [2, 0] + length(header, 4) + header, to: path)
+          let prefix = [0x93] + Array("NUMPY".utf8) + [2, 0] + littleEndian(header.count, byteCount: 4)
+          try write(prefix + header, to: path)
           try expectRefusal(path, header.count) { _ = try NPY.read(from: path) }
         }
       }
@@ -65,7 +63,7 @@ import Testing
         #""t\#($0)":{"dtype":"F32","shape":[1],"data_offsets":[\#(4 * $0),\#(4 * $0 + 4)]}"#
       }
       let header = Array("{\(entries.joined(separator: ","))}".utf8)
-      let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
+      let length = littleEndian(header.count, byteCount: 8)
       try write(length + header + Array(repeating: 0, count: 240_000), to: folder.file("many.safetensors"))
       forgetPeak()
       let resident = memory("VmRSS")
@@ -90,9 +88,9 @@ import Testing
   }
 }
 
-/// Has mutants of a file read, and holds every read to its memory.
+/// Reads mutants of a file, and checks the memory that each read takes.
 ///
-/// - Returns: how many were read and how many refused.
+/// - Returns: how many mutants were read, and how many were refused.
 private func feed(
   _ original: [UInt8], header: Int, count: Int, _ read: (String) throws -> Void
 ) throws -> (Int, Int) {
@@ -112,7 +110,7 @@ private func feed(
       bad += 1
     }
     #expect(memory("VmHWM") - resident < 8 * mutant.count + 16 << 20)
-    // Memory that was taken and not touched; what was given back at once does not show.
+    // Memory that was taken but never touched. What was given back at once does not show here.
     #expect(memory("VmSize") - size < 8 * mutant.count + 128 << 20)
   }
   return (good, bad)

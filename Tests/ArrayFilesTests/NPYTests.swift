@@ -12,9 +12,8 @@ import Testing
     -> String
   {
     let text = Array(header.utf8) + [0x0A]
-    let length = version[0] == 1 ? [text.count & 0xFF, text.count >> 8] : [text.count & 0xFF, text.count >> 8, 0, 0]
-    let bytes =
-      [0x93] + Array("NUMPY".utf8) + version + length.map { UInt8($0) } + text + Array(repeating: 0, count: values)
+    let length = littleEndian(text.count, byteCount: version[0] == 1 ? 2 : 4)
+    let bytes = [0x93] + Array("NUMPY".utf8) + version + length + text + Array(repeating: 0, count: values)
     try write(bytes, to: folder.file(name))
     return folder.file(name)
   }

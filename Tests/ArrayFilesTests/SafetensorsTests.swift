@@ -14,7 +14,7 @@ import Testing
     let length = claimedLength ?? UInt64(header.utf8.count)
     let path = folder.file("a.safetensors")
     try write(
-      (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(header.utf8)
+      littleEndian(length, byteCount: 8) + Array(header.utf8)
         + Array(repeating: last == nil ? 0 : 0xFF, count: values) + (last.map { [$0] } ?? []), to: path)
     return path
   }
@@ -43,7 +43,7 @@ import Testing
     #expect(try file.tensor(named: "norm1.num_batches_tracked").doubles == [0])
   }
 
-  @Test func `types that tensors do not have are left alone`() throws {
+  @Test func `types that tensors do not have are refused only when they are asked for`() throws {
     let file = try SafetensorsFile(
       contentsOf: file(#"{"a":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}"#))
     let error = #expect(throws: FileError.self) { try file.tensor(named: "a") }
@@ -71,7 +71,7 @@ import Testing
     #expect(throws: FileError.self) { try SafetensorsFile.write(["__metadata__": .zeros([1])], to: path) }
   }
 
-  @Test func `a tensor that is not there is asked for in vain`() throws {
+  @Test func `asking for a tensor that is not there throws`() throws {
     let path = try file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#)
     #expect(throws: FileError.missingTensor(path: path, name: "b", available: ["a"])) {
       try SafetensorsFile(contentsOf: path).tensor(named: "b")

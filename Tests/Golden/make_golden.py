@@ -2,6 +2,37 @@
 
 Expected values are PyTorch's in float64 on the float32 inputs, so that they are exact to the tests' tolerances.
 ONNX Runtime's are float32, its only type for this operation on the CPU.
+
+File                        What it has
+--------------------------  ------------------------------------------------------------------------------------------
+layer_*.safetensors         Instance normalisation of signals, pictures and volumes: PyTorch's and ONNX Runtime's
+                            outputs, PyTorch's gradients.
+family_*.safetensors        Each type of normalisation: four steps of training, running statistics, then evaluation.
+adaptive_*, conditional_*   Outputs of styled normalisation, and gradients by all inputs.
+activations.safetensors     ReLU, leaky ReLU and tanh with their gradients.
+network*, state_dict*       Networks as PyTorch saves them, and what the first gives.
+optimizers.safetensors      Six steps of every optimizer.
+wgan_gp.safetensors         A critic's step with penalised slopes. `real`, `fake`, `blend`, `mixed`, and the
+                            parameters `w1`, `scale1`, `bias1`, `scale2`, `bias2`, `w2` are shared by the types of
+                            normalisation `instance`, `group`, `layer`, `batch`. Each has `{type}.` `fake_score`,
+                            `real_score`, `mixed_score`, `mixed_grad` (the sum of mixed_score by mixed), `slopes`,
+                            `penalty`, `loss`, and by each parameter `{type}.{parameter}_grad` (of the loss) and
+                            `{type}.penalty.{parameter}_grad`.
+cyclegan.safetensors        Two generators, `forth` and `back`, each called three times in one loss: `day`, `dusk`,
+                            the parameters `{generator}.` `w1`, `scale`, `bias`, `w2`, all six outputs, `loss` and
+                            `{generator}.{parameter}_grad`.
+adain_gradients.safetensors AdaIN with `a_style_each` and `one_style` for all: `content`, `style`, `weights`, `y`,
+                            `value` (the sum of weights y), its gradients `content_grad` and `style_grad`, `squared`
+                            (the squared norm of content_grad), and the gradients of that by both,
+                            `squared_content_grad`, `squared_style_grad`.
+operations.safetensors      Each operation alone, as `{operation}.{case}.` `y`, `dy`, `d{input}`. Inputs that cases
+                            share stand once: `pointwise.{dtype}.x` and `.dy`, `binary.{case}.a` and `.b`, `pad.x`,
+                            `resize.x`, `reduced.x`, `max.x`. Pointwise functions: `{function}.{dtype}.` `y` and `dx`
+                            are float64 for float32 x too, and as PyTorch gives them where x is infinite (NaN for GELU
+                            and SiLU); `{function}.second_order.` `x`, `dx`, `dxdx` and `dxddy` are the gradient for
+                            `second_order.dy`, and the gradients of the sum of `second_order.v` dx. `max` spreads its
+                            gradient evenly over ties, which `max.x` has. Gram matrices are divided by C H W.
+random_normal_*, *.npy      NumPy's forms of files, what it prints, and its refusals.
 """
 
 import math
@@ -12,6 +43,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from golden_gradients import gradient_cases
+from golden_operations import operation_cases
 from safetensors.torch import save_file
 from torch import nn
 
@@ -407,6 +440,8 @@ activations()
 network()
 state_dict()
 optimizers()
+gradient_cases(folder)
+operation_cases(folder)
 random_normal()
 array_files()
 printing()
