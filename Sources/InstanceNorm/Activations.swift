@@ -1,29 +1,16 @@
+import Operations
 import Tensors
 
 /// A function of each value, as a layer; without variables, for data of any shape.
 public class PointwiseModule: Module {
-  let function: Pointwise
+  let function: PointwiseFunction
 
-  init(_ function: Pointwise, name: String?) {
+  init(_ function: PointwiseFunction, name: String?) {
     self.function = function
     super.init(name: name)
   }
 
-  public override var supportedTypes: [DType] { DType.allCases }
-
-  public override func updateData(_ data: Tensor) throws -> Tensor {
-    var result = try Tensor(uninitializedLike: data)
-    try data.storage.backend.apply(function, data, into: &result)
-    return result
-  }
-
-  public override func updateGrad(_ grad: Tensor) throws -> Tensor {
-    guard let inData, let data else { throw ModuleError.backwardBeforeForward(module: label) }
-    let grad = try inData.agreeing(grad, "\(label), backward")
-    var result = try Tensor(uninitializedLike: inData)
-    try inData.storage.backend.applyGradient(function, grad, input: inData, output: data, into: &result)
-    return result
-  }
+  public override func forward(_ data: Tensor) throws -> Tensor { try data.applying(function) }
 
   /// What a layer before this one can do in its stead; nil for nothing.
   var activation: Activation? { nil }
@@ -71,11 +58,5 @@ public final class Tanh: PointwiseModule {
 
 /// The data as it is.
 public final class Identity: Module {
-  public override init(name: String? = nil) {
-    super.init(name: name)
-  }
-
-  public override var supportedTypes: [DType] { DType.allCases }
-  public override func updateData(_ data: Tensor) throws -> Tensor { data }
-  public override func updateGrad(_ grad: Tensor) throws -> Tensor { grad }
+  public override func forward(_ data: Tensor) throws -> Tensor { data }
 }

@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Adam: steps scaled by running averages of the gradient and its square.
@@ -29,13 +30,11 @@ public final class Adam: Optimizer {
     try check(variable, state)
     guard number > 0 else { throw OptimizerError.argument(name: "number", expected: "1 or more", got: "\(number)") }
     let gradient = try variable.data.agreeing(variable.grad, "Adam's step")
-    try variable.data.makeUnique()
-    for index in state.indices { try state[index].makeUnique() }
+    // Taken out while they change: a second reference would make every step a copy.
     var (first, second) = (state[0], state[1])
     state = []
     defer { state = [first, second] }
-    try variable.data.storage.backend.adamStep(
-      AdamStep(learnRate: learnRate, beta1: beta1, beta2: beta2, epsilon: epsilon, number: number),
+    try AdamStep(learnRate: learnRate, beta1: beta1, beta2: beta2, epsilon: epsilon, number: number)(
       gradient: gradient, parameter: &variable.data, firstMoment: &first, secondMoment: &second)
   }
 }

@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Batch normalisation, (N, C, H, W): all pictures of a map share their mean and variance (Ioffe and Szegedy, "Batch
@@ -14,16 +15,25 @@ public final class BatchNorm2D: Normalization {
   ///   - residualPlace: where a residual that is given to a call is added.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
-  public init(
+  public convenience init(
     numOfMaps: Int? = nil, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = true,
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    try super.init(
-      .batch, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, tracksRunningStats: trackRunningStats,
-      momentum: momentum, activation: activation, residualPlace: residualPlace, name: name)
+    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
+    options.affine = affine
+    options.trackRunningStats = trackRunningStats
+    options.momentum = momentum
+    options.activation = activation
+    options.residualPlace = residualPlace
+    try self.init(options)
   }
 
+  init(_ options: NormalizationOptions) throws {
+    try super.init(.batch, options)
+  }
+
+  /// Here running statistics are usual, and their absence is what a blueprint has to say.
   public override var blueprint: Blueprint {
     var blueprint = super.blueprint
     blueprint.scheme["trackRunningStats"] = .bool(tracksRunningStats)

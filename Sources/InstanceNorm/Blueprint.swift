@@ -68,72 +68,110 @@ public struct Blueprint: Equatable, Sendable, Codable {
   /// - Throws: ``ModuleError/blueprint(reason:)`` when the class is not known or an argument is missing or of another
   ///   type, and what the constructor throws.
   public func build(with builders: [String: Builder] = [:]) throws -> Module {
-    if classname == "Sequential", builders[classname] == nil {
-      return try Sequential(name: string("name"), modules.map { try $0.build(with: builders) })
+    let children = { try modules.map { try $0.build(with: builders) } }
+    if builders[classname] == nil, let container = try container(of: children) {
+      return container
     }
     guard let builder = builders[classname] ?? Self.builders[classname] else {
-      let known = (Array(builders.keys) + Array(Self.builders.keys) + ["Sequential"]).sorted().joined(separator: ", ")
+      let known = (Array(builders.keys) + Array(Self.builders.keys) + Self.containers).sorted().joined(separator: ", ")
       throw ModuleError.blueprint(reason: "unknown class '\(classname)'; known are \(known); build(with:) takes others")
     }
     return try builder(self)
   }
 
+  private static let containers = ["Sequential", "Residual", "Parallel", "Graph"]
+
+  /// A module made of modules; nil where the class is none.
+  private func container(of parts: () throws -> [Module]) throws -> Module? {
+    switch classname {
+    case "Sequential": try Sequential(name: string("name"), parts())
+    case "Residual": try Residual(name: string("name"), parts())
+    case "Parallel": Parallel(name: try string("name"), try parts())
+    case "Graph": try Graph(self, parts())
+    default: nil
+    }
+  }
+
+  /// A blueprint of a class whose constructor's arguments are one record.
+  init(classname: String, _ options: some Encodable) {
+    // A record of numbers and names can always be encoded, but for numbers that constructors refuse.
+    let scheme = try? JSONDecoder().decode([String: Argument].self, from: JSONEncoder().encode(options))
+    self.init(classname: classname, scheme: scheme ?? [:])
+  }
+
+  /// The record of the constructor's arguments.
+  private func options<Options: Decodable>(_ type: Options.Type = Options.self) throws -> Options {
+    do {
+      return try JSONDecoder().decode(Options.self, from: JSONEncoder().encode(scheme))
+    } catch let error as DecodingError {
+      throw ModuleError.blueprint(reason: "\(classname): \(Self.reason(error, scheme))")
+    } catch {
+      throw ModuleError.blueprint(reason: "\(classname): an argument that is not finite")
+    }
+  }
+
+  private static func reason(_ error: DecodingError, _ scheme: [String: Argument]) -> String {
+    func named(_ name: String, _ expected: String) -> String {
+      "argument '\(name)': expected \(expected), got \(scheme[name].map { "\($0)" } ?? "nothing")"
+    }
+    func expected(_ type: any Any.Type) -> String {
+      switch type {
+      case is Int.Type: "a whole number"
+      case is Double.Type: "a number"
+      case is Bool.Type: "true or false"
+      default: "a string or null"
+      }
+    }
+    switch error {
+    case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
+      return named(context.codingPath.last?.stringValue ?? "", expected(type))
+    case .keyNotFound(let key, _):
+      let needed =
+        switch key.stringValue {
+        case "epsilon", "slope", "strength": "a number"
+        case "affine": "true or false"
+        default: "a whole number"
+        }
+      return named(key.stringValue, needed)
+    case .dataCorrupted(let context):
+      let name = context.codingPath.last?.stringValue ?? ""
+      // A number with a fraction where there can be none.
+      if case .double = scheme[name] { return named(name, "a whole number") }
+      return "argument '\(name)': \(context.debugDescription)"
+    @unknown default: return "\(error)"
+    }
+  }
+
   private static var builders: [String: Builder] {
     [
-      "InstanceNorm1D": tracking(
-        false,
-        InstanceNorm1D.init(
-          numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "InstanceNorm2D": tracking(
-        false,
-        InstanceNorm2D.init(
-          numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "InstanceNorm3D": tracking(
-        false,
-        InstanceNorm3D.init(
-          numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "BatchNorm2D": tracking(
-        true, BatchNorm2D.init(numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)),
-      "LayerNorm2D": {
-        try LayerNorm2D(
-          numOfMaps: $0.optionalInt("numOfMaps"), perElement: $0.extent(), epsilon: $0.double("epsilon"),
-          affine: $0.bool("affine"), activation: $0.activation(), residualPlace: $0.residualPlace(),
-          name: $0.string("name"))
+      "InstanceNorm1D": { try InstanceNorm1D($0.options()) },
+      "InstanceNorm2D": { try InstanceNorm2D($0.options()) },
+      "InstanceNorm3D": { try InstanceNorm3D($0.options()) },
+      "BatchNorm2D": {
+        var options: NormalizationOptions = try $0.options()
+        if $0.scheme["trackRunningStats"] == nil { options.trackRunningStats = true }
+        return try BatchNorm2D(options)
       },
+      "LayerNorm2D": { try LayerNorm2D($0.options()) },
       "GroupNorm2D": {
-        try GroupNorm2D(
-          groups: $0.int("groups"), numOfMaps: $0.optionalInt("numOfMaps"), epsilon: $0.double("epsilon"),
-          affine: $0.bool("affine"), activation: $0.activation(), residualPlace: $0.residualPlace(),
-          name: $0.string("name"))
+        _ = try $0.int("groups")
+        return try GroupNorm2D($0.options())
       },
       "ConditionalInstanceNorm2D": {
-        try ConditionalInstanceNorm2D(
-          numOfMaps: $0.optionalInt("numOfMaps"), numOfStyles: $0.int("numOfStyles"), epsilon: $0.double("epsilon"),
-          activation: $0.activation(), residualPlace: $0.residualPlace(), name: $0.string("name"))
+        _ = try $0.int("numOfStyles")
+        return try ConditionalInstanceNorm2D($0.options())
       },
       "AdaptiveInstanceNorm2D": {
-        try AdaptiveInstanceNorm2D(
-          epsilon: $0.double("epsilon"), strength: $0.double("strength"), name: $0.string("name"))
+        _ = try $0.double("strength")
+        return try AdaptiveInstanceNorm2D($0.options())
       },
       "ReLU": { ReLU(name: try $0.string("name")) },
       "LeakyReLU": { try LeakyReLU(slope: $0.double("slope"), name: $0.string("name")) },
       "Tanh": { Tanh(name: try $0.string("name")) },
       "Identity": { Identity(name: try $0.string("name")) },
+      "Add": { Add(name: try $0.string("name")) },
+      "Concat": { Concat(axis: try $0.int("axis"), name: try $0.string("name")) },
     ]
-  }
-
-  private typealias Normalizer = (
-    Int?, Double, Bool, Bool, Double?, Activation, ResidualPlace, String?
-  ) throws -> Module
-
-  /// A builder of layers that may have running statistics, and do so or not unless their blueprint says.
-  private static func tracking(_ isUsual: Bool, _ make: @escaping Normalizer) -> Builder {
-    {
-      try make(
-        $0.optionalInt("numOfMaps"), $0.double("epsilon"), $0.bool("affine"),
-        $0.scheme["trackRunningStats"] == nil ? isUsual : $0.bool("trackRunningStats"), $0.momentum(), $0.activation(),
-        $0.residualPlace(), $0.string("name"))
-    }
   }
 
   /// An argument of a constructor.
@@ -221,36 +259,6 @@ extension Blueprint {
     case .null, nil: nil
     default: try int(name)
     }
-  }
-
-  private func momentum() throws -> Double? {
-    switch scheme["momentum"] {
-    case nil: 0.1
-    case .null: nil
-    default: try double("momentum")
-    }
-  }
-
-  private func extent() throws -> (height: Int, width: Int)? {
-    if scheme["height"] == nil, scheme["width"] == nil { return nil }
-    return (try int("height"), try int("width"))
-  }
-
-  private func activation() throws -> Activation {
-    switch try string("activation") {
-    case nil: return .none
-    case "relu": return .relu
-    case "leakyReLU": return .leakyReLU(slope: try double("slope"))
-    default: throw wrong("activation", "relu, leakyReLU or null")
-    }
-  }
-
-  private func residualPlace() throws -> ResidualPlace {
-    guard let name = try string("residualPlace") else { return .afterActivation }
-    guard let place = ResidualPlace(rawValue: name) else {
-      throw wrong("residualPlace", ResidualPlace.allCases.map(\.rawValue).joined(separator: " or "))
-    }
-    return place
   }
 
   private func wrong(_ name: String, _ expected: String) -> ModuleError {

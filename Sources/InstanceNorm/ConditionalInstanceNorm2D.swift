@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Instance normalisation with a scale and a bias for each of several styles, (N, C, H, W) (Dumoulin, Shlens and
@@ -14,14 +15,14 @@ import Tensors
 ///     try norm.select(style: 3)
 ///     let y = try norm(x)
 ///     let blend = try norm(x, weights: Tensor([0.5, 0.5, 0, 0, 0, 0, 0, 0, 0, 0], shape: [1, 10]))
+///
+/// Gradients are by the data and by weights that are given to a call, in training also by the rows.
 public final class ConditionalInstanceNorm2D: Normalization {
   /// S.
-  public let numOfStyles: Int
-  /// (1, S), for all pictures, or (N, S), for each: how much of each style. The first style alone, at first.
+  public var numOfStyles: Int { options.numOfStyles ?? 1 }
+  /// (1, S), for all pictures, or (N, S), for each: how much of each style calls without weights have. The first style
+  /// alone, at first.
   public private(set) var weights: Tensor
-
-  /// Those that the last call had.
-  private var calledWeights: Tensor
 
   /// - Parameters:
   ///   - numOfMaps: C, the number of maps, 1 or more; nil to take it from the first data.
@@ -31,20 +32,20 @@ public final class ConditionalInstanceNorm2D: Normalization {
   ///   - residualPlace: where a residual that is given to a call is added.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
-  public init(
+  public convenience init(
     numOfMaps: Int? = nil, numOfStyles: Int, epsilon: Double = 1e-5, activation: Activation = .none,
     residualPlace: ResidualPlace = .afterActivation, name: String? = nil
   ) throws {
-    self.numOfStyles = numOfStyles
-    weights = try Self.row(0, of: max(numOfStyles, 1))
-    calledWeights = weights
-    try super.init(
-      .instance, numOfMaps: numOfMaps, epsilon: epsilon, activation: activation, residualPlace: residualPlace,
-      name: name)
+    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
+    options.numOfStyles = numOfStyles
+    options.activation = activation
+    options.residualPlace = residualPlace
+    try self.init(options)
   }
 
-  override func checkArguments() throws {
-    if numOfStyles < 1 { throw argument("numOfStyles", expected: "1 or more", got: numOfStyles) }
+  init(_ options: NormalizationOptions) throws {
+    weights = try Self.row(0, of: max(options.numOfStyles ?? 1, 1))
+    try super.init(.instance, options)
   }
 
   private static func row(_ style: Int, of count: Int) throws -> Tensor {
@@ -54,117 +55,61 @@ public final class ConditionalInstanceNorm2D: Normalization {
   /// Gives one style to all pictures of the calls that follow.
   ///
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when there is no such style.
-  public func select(style: Int) throws {
-    guard (0..<numOfStyles).contains(style) else {
-      throw argument("style", expected: "0 to \(numOfStyles - 1)", got: style)
-    }
-    weights = try Self.row(style, of: numOfStyles)
-  }
+  public func select(style: Int) throws { weights = try row(style) }
 
   /// Gives the calls that follow a blend of styles.
   ///
   /// - Parameter weights: (1, S) for all pictures or (N, S) for each, of any dtype, on any device.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)`` when the shape is another.
   public func select(weights: Tensor) throws {
-    guard weights.shape.rank == 2, weights.shape[1] == numOfStyles else {
-      throw argument("weights", expected: "shape (1, \(numOfStyles)) or (N, \(numOfStyles))", got: weights.shape)
-    }
+    try check(weights)
     self.weights = weights
+  }
+
+  private func row(_ style: Int) throws -> Tensor {
+    guard (0..<numOfStyles).contains(style) else {
+      throw ModuleError.argument(
+        module: label, name: "style", expected: "0 to \(numOfStyles - 1)", got: "\(style)")
+    }
+    return try Self.row(style, of: numOfStyles)
+  }
+
+  private func check(_ weights: Tensor, images: Int? = nil) throws {
+    guard weights.shape.rank == 2, weights.shape[1] == numOfStyles else {
+      throw ModuleError.argument(
+        module: label, name: "weights", expected: "shape (1, \(numOfStyles)) or (N, \(numOfStyles))",
+        got: "\(weights.shape)")
+    }
+    guard let images, weights.shape[0] != 1, weights.shape[0] != images else { return }
+    let each = images == 1 ? "" : " or (\(images), \(numOfStyles))"
+    throw ModuleError.argument(
+      module: label, name: "weights", expected: "shape (1, \(numOfStyles))\(each)", got: "\(weights.shape)")
   }
 
   /// Runs the layer with one style.
   @discardableResult
-  public func callAsFunction(_ data: Tensor, style: Int) throws -> Tensor {
-    try withStyle(data) { try select(style: style) }
-  }
+  public func callAsFunction(_ data: Tensor, style: Int) throws -> Tensor { try self(data, weights: row(style)) }
 
-  /// Runs the layer with a blend of styles, (1, S) or (N, S).
+  /// Runs the layer with a blend of styles, (1, S) or (N, S). ``Module/grads`` are by the data and the weights.
   @discardableResult
   public func callAsFunction(_ data: Tensor, weights: Tensor) throws -> Tensor {
-    try withStyle(data) { try select(weights: weights) }
+    try check(weights)
+    return try call([data, weights]) { [try forward($0[0], weights: $0[1])] }[0]
   }
 
-  /// A call after a change of the style, which is taken back where the call fails.
-  private func withStyle(_ data: Tensor, _ change: () throws -> Void) throws -> Tensor {
-    let before = weights
-    do {
-      try change()
-      return try self(data)
-    } catch {
-      weights = before
-      throw error
-    }
+  private func forward(_ data: Tensor, weights: Tensor) throws -> Tensor {
+    try forward(data, residual: nil, activation: activation, weights: weights)
   }
 
-  override func parameterShape(maps: Int) -> Shape { [numOfStyles, maps] }
-  override func maps(ofParameter shape: Shape) -> Int? { shape.last }
-
-  /// The weights of each picture, (N, S), float64.
-  private func repeated(_ weights: Tensor, images: Int) throws -> Tensor {
-    let rows = weights.shape[0]
-    guard rows == 1 || rows == images else {
-      let each = images == 1 ? "" : " or (\(images), \(numOfStyles))"
-      throw argument("weights", expected: "shape (1, \(numOfStyles))\(each)", got: weights.shape)
-    }
-    let values = try weights.array(of: Double.self)
-    return try Tensor(shape: [images, numOfStyles]) { (all: UnsafeMutableBufferPointer<Double>) in
-      for index in all.indices { all[index] = values[index % values.count] }
-    }
-  }
-
-  override var makesAffineValues: Bool { true }
-
-  override func affineValues(for data: Tensor, images: Int) throws -> (scale: Tensor?, bias: Tensor?) {
-    calledWeights = weights
-    let weights = Matrix(try repeated(weights, images: images).to(data.device))
+  override func affineValues(for data: Tensor, weights: Tensor?) throws -> (scale: Tensor?, bias: Tensor?) {
+    let weights = weights ?? self.weights
+    let images = data.shape[0]
+    try check(weights, images: images)
+    let placed = try weights.to(calcType.parameterDType).to(data.device)
     func blend(_ variable: Variable?) throws -> Tensor? {
       guard let rows = try checked(variable, for: data) else { return nil }
-      var blended = try Tensor(uninitialized: [images, rows.shape[1]], dtype: rows.dtype, on: rows.device)
-      try data.storage.backend.multiply(1, weights, Matrix(rows), 0, &blended)
-      return blended
+      return try placed.matmul(rows).broadcast(to: [images, rows.shape[1]])
     }
     return (try blend(scale), try blend(bias))
-  }
-
-  override func accumulate(
-    _ factor: Double, _ call: GradientCall, _ grad: Tensor, _ momentum: Double, scale: Variable, bias: Variable
-  ) throws {
-    let weights = try repeated(calledWeights, images: call.mean.shape[0]).to(call.input.device)
-    let byStyle = Matrix(weights, isTransposed: true)
-    let backend = call.input.storage.backend
-    let sums = try sums(call, grad)
-    try backend.multiply(factor, byStyle, Matrix(sums, slice: 0), momentum, &bias.grad)
-    try backend.multiply(factor, byStyle, Matrix(sums, slice: 1), momentum, &scale.grad)
-  }
-
-  /// The gradient by the weights that the last call had, whose ``Module/backward(_:updParamGrads:scale:momentum:)``
-  /// was given `grad`.
-  ///
-  /// - Returns: shaped as the weights, float64.
-  /// - Throws: as a backward pass does.
-  public func weightsGrad(_ grad: Tensor) throws -> Tensor {
-    let call = try gradientCall(grad)
-    guard let scale, let bias else { throw ModuleError.backwardBeforeForward(module: label) }
-    let sums = try sums(call, grad)
-    let images = call.mean.shape[0]
-    let backend = call.input.storage.backend
-    var result = try Tensor(uninitialized: [images, numOfStyles], dtype: .float64, on: call.input.device)
-    try backend.multiply(1, Matrix(sums, slice: 0), Matrix(bias.data, isTransposed: true), 0, &result)
-    try backend.multiply(1, Matrix(sums, slice: 1), Matrix(scale.data, isTransposed: true), 1, &result)
-    guard calledWeights.shape[0] == 1, images != 1 else { return result }
-    // One row that all pictures had.
-    var total = try Tensor(uninitialized: [1, numOfStyles], dtype: .float64, on: call.input.device)
-    let ones = try Tensor(repeating: 1, shape: [1, images], dtype: .float64, on: call.input.device)
-    try backend.multiply(1, Matrix(ones), Matrix(result), 0, &total)
-    return total
-  }
-
-  override var ownArguments: String { "numOfStyles: \(numOfStyles), " }
-
-  public override var blueprint: Blueprint {
-    var blueprint = super.blueprint
-    blueprint.scheme["affine"] = nil
-    blueprint.scheme["numOfStyles"] = .int(numOfStyles)
-    return blueprint
   }
 }

@@ -1,4 +1,5 @@
 import GPUBackends
+import Operations
 import Tensors
 
 // Here and not in Tensors, because only this level knows every backend there is.

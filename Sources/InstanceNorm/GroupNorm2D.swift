@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Group normalisation, (N, C, H, W): the maps of a picture share their mean and variance in groups of neighbours (Wu
@@ -5,7 +6,7 @@ import Tensors
 /// ``Normalization``.
 public final class GroupNorm2D: Normalization {
   /// How many groups a picture's maps are in.
-  public let groups: Int
+  public var groups: Int { options.groups ?? 1 }
 
   /// - Parameters:
   ///   - groups: how many groups of equally many maps there are, 1 or more.
@@ -16,31 +17,19 @@ public final class GroupNorm2D: Normalization {
   ///   - residualPlace: where a residual that is given to a call is added.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
-  public init(
+  public convenience init(
     groups: Int, numOfMaps: Int? = nil, epsilon: Double = 1e-5, affine: Bool = true, activation: Activation = .none,
     residualPlace: ResidualPlace = .afterActivation, name: String? = nil
   ) throws {
-    self.groups = groups
-    try super.init(
-      .group(groups), numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, activation: activation,
-      residualPlace: residualPlace, name: name)
+    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
+    options.affine = affine
+    options.activation = activation
+    options.residualPlace = residualPlace
+    options.groups = groups
+    try self.init(options)
   }
 
-  override func checkArguments() throws {
-    if groups < 1 { throw argument("groups", expected: "1 or more", got: groups) }
-  }
-
-  override func checkMaps(_ maps: Int) throws {
-    guard maps % groups == 0 else {
-      throw argument("numOfMaps", expected: "a multiple of the \(groups) groups", got: maps)
-    }
-  }
-
-  override var ownArguments: String { "groups: \(groups), " }
-
-  public override var blueprint: Blueprint {
-    var blueprint = super.blueprint
-    blueprint.scheme["groups"] = .int(groups)
-    return blueprint
+  init(_ options: NormalizationOptions) throws {
+    try super.init(.group(options.groups ?? 1), options)
   }
 }

@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Instance normalisation of pictures and feature maps, (N, C, H, W): each plane by its own mean and variance (Ulyanov,
@@ -16,14 +17,22 @@ public final class InstanceNorm2D: Normalization {
   ///   - residualPlace: where a residual that is given to a call is added.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
-  public init(
+  public convenience init(
     numOfMaps: Int? = nil, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    try super.init(
-      .instance, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, tracksRunningStats: trackRunningStats,
-      momentum: momentum, activation: activation, residualPlace: residualPlace, name: name)
+    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
+    options.affine = affine
+    options.trackRunningStats = trackRunningStats
+    options.momentum = momentum
+    options.activation = activation
+    options.residualPlace = residualPlace
+    try self.init(options)
+  }
+
+  init(_ options: NormalizationOptions) throws {
+    try super.init(.instance, options)
   }
 }
 
@@ -31,15 +40,22 @@ public final class InstanceNorm2D: Normalization {
 public final class InstanceNorm1D: Normalization {
   /// Parameters as
   /// ``InstanceNorm2D/init(numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)``.
-  public init(
+  public convenience init(
     numOfMaps: Int? = nil, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    try super.init(
-      .instance, spatialRank: 1, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine,
-      tracksRunningStats: trackRunningStats, momentum: momentum, activation: activation, residualPlace: residualPlace,
-      name: name)
+    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
+    options.affine = affine
+    options.trackRunningStats = trackRunningStats
+    options.momentum = momentum
+    options.activation = activation
+    options.residualPlace = residualPlace
+    try self.init(options)
+  }
+
+  init(_ options: NormalizationOptions) throws {
+    try super.init(.instance, spatialRank: 1, options)
   }
 }
 
@@ -47,14 +63,21 @@ public final class InstanceNorm1D: Normalization {
 public final class InstanceNorm3D: Normalization {
   /// Parameters as
   /// ``InstanceNorm2D/init(numOfMaps:epsilon:affine:trackRunningStats:momentum:activation:residualPlace:name:)``.
-  public init(
+  public convenience init(
     numOfMaps: Int? = nil, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    try super.init(
-      .instance, spatialRank: 3, numOfMaps: numOfMaps, epsilon: epsilon, affine: affine,
-      tracksRunningStats: trackRunningStats, momentum: momentum, activation: activation, residualPlace: residualPlace,
-      name: name)
+    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
+    options.affine = affine
+    options.trackRunningStats = trackRunningStats
+    options.momentum = momentum
+    options.activation = activation
+    options.residualPlace = residualPlace
+    try self.init(options)
+  }
+
+  init(_ options: NormalizationOptions) throws {
+    try super.init(.instance, spatialRank: 3, options)
   }
 }

@@ -1,4 +1,5 @@
 import ArrayFiles
+import Operations
 import Tensors
 
 // Files hold variables under PyTorch's names, so that a state dict goes either way: `norm1.weight` is the scale of

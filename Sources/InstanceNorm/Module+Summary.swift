@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 extension Module {

@@ -14,13 +14,15 @@ public enum ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
   case gradType(module: String, expected: DType, got: DType)
   /// There is no call whose gradient could be taken: none since the module was made or reset, or it failed.
   case backwardBeforeForward(module: String)
+  /// There were several calls since the last backward pass, and only the last of them is kept: its gradient would be taken
+  /// for that of all.
+  case calledAgain(module: String, count: Int)
+  /// The module takes another number of inputs, or gives another number of results.
+  case inputCount(module: String, expected: Int, got: Int)
   /// The module does not compute in this type.
   case unsupportedType(module: String, got: DType, supported: [DType])
   /// A variable was given a shape, type or device that does not fit.
   case variable(module: String, name: String, expected: String, got: String)
-  /// A module that another is made of was called or reset by itself since the call whose gradient is asked for, or is
-  /// part of it twice.
-  case calledSince(module: String, part: String)
   /// The module gives data the style of another tensor, and has not been given one.
   case noStyle(module: String)
   /// A subclass lacks what its use needs.
@@ -42,14 +44,16 @@ public enum ModuleError: Error, Equatable, Sendable, CustomStringConvertible {
     case .gradType(let module, let expected, let got):
       "\(module): expected a gradient of dtype \(expected), got \(got)"
     case .backwardBeforeForward(let module):
-      "\(module): backward needs a call of the module before it"
+      "\(module): backward needs a call of the module before it, in training mode"
+    case .calledAgain(let module, let count):
+      "\(module): backward takes the gradient of one call, and there were \(count) since the last; valueAndGradients takes"
+        + " that of several, reset() before a call forgets those before it"
+    case .inputCount(let module, let expected, let got):
+      "\(module): expected \(expected) tensor\(expected == 1 ? "" : "s"), got \(got)"
     case .unsupportedType(let module, let got, let supported):
       "\(module): cannot compute in \(got), only in \(supported.map(\.rawValue).joined(separator: ", "))"
     case .variable(let module, let name, let expected, let got):
       "\(module): variable '\(name)': expected \(expected), got \(got)"
-    case .calledSince(let module, let part):
-      "\(module): backward needs its call to be the last one of its \(part), which is there twice or was called or"
-        + " reset by itself since"
     case .noStyle(let module):
       "\(module): a style is needed: norm(data, style: style), or setStyle(_:) before"
     case .notOverridden(let module, let method):

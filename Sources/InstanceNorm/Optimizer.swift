@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Changes a module's variables so that a loss falls, by their gradients.
@@ -5,9 +6,10 @@ import Tensors
 ///     let optimizer = try Adam(learnRate: 0.01)
 ///     try optimizer.setup(on: norm)
 ///     for batch in batches {
-///       let (loss, grad) = try meanSquaredError(norm(batch.input), batch.target)
-///       try norm.backward(grad)
-///       try optimizer.update()
+///       let (loss, gradients) = try valueAndGradients(of: norm) {
+///         try meanSquaredError(norm(batch.input), batch.target)
+///       }
+///       try optimizer.update(gradients)
 ///     }
 ///
 /// A subclass says how many tensors it keeps for each variable and overrides ``step(_:state:number:)``.
@@ -18,7 +20,7 @@ open class Optimizer {
   /// How many steps have been taken since ``setup(on:)``.
   public private(set) var stepCount = 0
 
-  private var slots: [(module: Module, variable: Variable, state: [Tensor])]?
+  private var slots: [(variable: Variable, state: [Tensor])]?
 
   /// - Throws: ``OptimizerError/argument(name:expected:got:)`` when the rate is negative or not finite.
   public init(learnRate: Double) throws {
@@ -47,26 +49,36 @@ open class Optimizer {
     try module.forEachModule { _, module in
       if module.isLazy { throw OptimizerError.lazy(module: module.label) }
     }
-    var found: [(module: Module, variable: Variable)] = []
-    module.forEachModule { _, module in
-      found += module.vars.sorted { $0.key < $1.key }.map { (module, $0.value) }
-    }
-    slots = try found.map { module, variable in
+    slots = try module.variables.map { _, variable in
       let state = try (0..<max(stateTensorCount, 0)).map { _ in
         let grad = variable.grad
         return try Tensor(repeating: 0, shape: grad.shape, dtype: grad.dtype, layout: grad.layout, on: grad.device)
       }
-      return (module, variable, state)
+      return (variable, state)
     }
     stepCount = 0
   }
 
-  /// Takes one step with all variables of modules that are in training mode. Where these have moved to another device,
+  /// Takes one step by some gradients, which become the variables' own. Variables that they are not by stay as they are.
+  ///
+  /// - Throws: as ``update()`` does.
+  public func update(_ gradients: Gradients) throws {
+    guard let slots else { throw OptimizerError.notSetUp }
+    for (variable, _) in slots {
+      if let gradient = gradients[variable] { variable.grad = gradient }
+    }
+    try update { gradients[$0] != nil }
+  }
+
+  /// Takes one step with all variables of modules that are in training mode, and not frozen, by the gradients that their
+  /// backward passes left. Where these have moved to another device,
   /// the optimizer's state follows.
   ///
   /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; `TensorError` when the variables are no longer of the
   ///   shape and type that they were of then, `DeviceError` when a gradient is not where its variable is.
-  public func update() throws {
+  public func update() throws { try update { _ in true } }
+
+  private func update(where isMeant: (Variable) -> Bool) throws {
     guard var slots else { throw OptimizerError.notSetUp }
     try Self.check("learnRate", learnRate, "a finite number, 0 or more") { $0 >= 0 && $0.isFinite }
     for index in slots.indices {
@@ -74,11 +86,11 @@ open class Optimizer {
       slots[index].state = try slots[index].state.map { try $0.device == device ? $0 : $0.to(device) }
     }
     // All of them before any changes, so that a step is taken whole or not at all.
-    for (_, variable, state) in slots { try check(variable, state) }
+    for (variable, state) in slots { try check(variable, state) }
     // Taken out while it changes: a second reference would make every step a copy.
     self.slots = []
     defer { self.slots = slots }
-    for index in slots.indices where slots[index].module.train {
+    for index in slots.indices where slots[index].variable.isReached && isMeant(slots[index].variable) {
       let variable = slots[index].variable
       try step(variable, state: &slots[index].state, number: stepCount + 1)
     }

@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Gradient descent, with momentum if wanted, and Nesterov's.

@@ -1,3 +1,4 @@
+import Operations
 import Tensors
 
 /// Modules one after another, each given what the one before it made.
@@ -19,18 +20,6 @@ public final class Sequential: Module {
 
   /// Whether normalisations take on the activations that follow them.
   public var fusesActivations = true
-
-  /// The steps of the last call, and of these the gradients that came to them.
-  private var steps: [Step] = []
-  private var kept: (grads: [Tensor?], origin: Tensor, variablesVersion: Int)?
-
-  private struct Step {
-    let module: Module
-    /// What it does beside its own.
-    let fused: Activation?
-    /// What it was given.
-    var data: Tensor?
-  }
 
   /// - Parameters:
   ///   - name: what the whole is called in a model and, as a prefix, in files.
@@ -62,9 +51,12 @@ public final class Sequential: Module {
     if !train { module.evalMode() }
     reset()
     modules.append(module)
+    descendants.forget()
   }
 
-  public override var children: [Module] { modules }
+  public override var namedChildren: [(name: String, module: Module)] {
+    modules.enumerated().map { ($1.name ?? "\($0)", $1) }
+  }
 
   /// The module of a name; a module without one has its number, `"0"`. nil where there is none.
   public subscript(name: String) -> Module? {
@@ -102,81 +94,24 @@ public final class Sequential: Module {
     try modules.reversed().reduce(shape) { try $1.gradShape(from: $0) }
   }
 
-  public override func updateData(_ data: Tensor) throws -> Tensor {
-    kept = nil
-    steps = plan()
+  public override func forward(_ data: Tensor) throws -> Tensor {
     var result = data
-    for (index, step) in steps.enumerated() {
-      steps[index].data = result
-      if let fused = step.fused, let norm = step.module as? Normalization {
-        result = try norm.call(result, fusing: fused)
-      } else {
-        result = try step.module(result)
-      }
-    }
-    return result
-  }
-
-  private func plan() -> [Step] {
-    var steps: [Step] = []
     var index = 0
     while index < modules.count {
       let module = modules[index]
       index += 1
-      guard fusesActivations, let norm = module as? Normalization, norm.canFuse, index < modules.count,
+      if fusesActivations, index < modules.count, let norm = module as? Normalization, norm.canFuse,
         let activation = (modules[index] as? PointwiseModule)?.activation
-      else {
-        steps.append(Step(module: module, fused: nil))
-        continue
+      {
+        // What an earlier call may have left of the activation is not of this one.
+        modules[index].forgetCall()
+        index += 1
+        result = try norm(result, activation: activation)
+      } else {
+        result = try module(result)
       }
-      // What an earlier call of its own may have left is not of this one.
-      modules[index].reset()
-      steps.append(Step(module: norm, fused: activation))
-      index += 1
     }
-    return steps
-  }
-
-  public override func updateGrad(_ grad: Tensor) throws -> Tensor {
-    try propagate(grad, toData: true)
-  }
-
-  public override func accGradParams(_ grad: Tensor, scale: Double, momentum: Double) throws {
-    if kept?.origin.storage !== grad.storage || kept?.variablesVersion != variablesVersion {
-      try propagate(grad, toData: false)
-    }
-    guard let grads = kept?.grads else { return }
-    kept = nil
-    for (step, grad) in zip(steps, grads) where step.module.reachesVariables {
-      if let grad { try step.module.accGradParams(grad, scale: scale, momentum: momentum) }
-    }
-  }
-
-  /// Takes a gradient through the modules, and keeps what comes to each for the variables' gradients.
-  ///
-  /// - Parameter toData: whether it goes on through the first one.
-  @discardableResult
-  private func propagate(_ grad: Tensor, toData: Bool) throws -> Tensor {
-    kept = nil
-    var grads: [Tensor?] = Array(repeating: nil, count: steps.count)
-    var result = grad
-    for index in steps.indices.reversed() {
-      let module = steps[index].module
-      guard let data = module.inData, data.storage === steps[index].data?.storage else {
-        throw ModuleError.calledSince(module: label, part: module.label)
-      }
-      grads[index] = result
-      if index == 0 && !toData { break }
-      result = try module.backward(result, updParamGrads: false)
-    }
-    kept = (grads, grad, variablesVersion)
     return result
-  }
-
-  public override func reset() {
-    super.reset()
-    steps = []
-    kept = nil
   }
 
   public override var blueprint: Blueprint {

@@ -1,4 +1,5 @@
 import CInstanceNorm
+import Calls
 import Tensors
 
 /// What a call can fail with.

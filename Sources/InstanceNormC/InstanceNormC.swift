@@ -1,6 +1,8 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
 import CInstanceNorm
+import CPUKernels
+import Calls
 import Tensors
 
 // The functions of instancenorm.h. Nothing here traps: every argument is looked at before it is used.
@@ -137,7 +139,7 @@ public func instnorm_instruction_set() -> UnsafePointer<CChar>? { instructionSet
 
 /// For good, as its callers keep the pointer.
 private nonisolated(unsafe) let instructionSet: UnsafePointer<CChar>? = {
-  let name = Array(CPUBackend.shared.instructionSet.utf8CString)
+  let name = Array(CPUBackend.shared.instructionSetName.utf8CString)
   let copy = UnsafeMutablePointer<CChar>.allocate(capacity: name.count)
   copy.initialize(from: name, count: name.count)
   return UnsafePointer(copy)

@@ -16,7 +16,8 @@ import Testing
       for _ in 0..<5 {
         let out = try norm(x)
         #expect(out.device == device && norm.saveMean?.device == device)
-        try norm.backward(meanSquaredError(out, target).grad)
+        let (_, grad) = try valueAndGradient(by: out) { try meanSquaredError($0, target) }
+        try norm.backward(grad)
         try optimizer.update()
       }
       #expect(norm.scale?.data.device == device && norm.scale?.grad.device == device)
@@ -45,18 +46,23 @@ import Testing
       let x = try Tensor.randomNormal([3, 4, 6, 5], seed: 1).to(device)
       let target = try Tensor.randomNormal([3, 4, 6, 5], seed: 2).to(device)
       try model(x)
+      model.reset()
       let optimizer = try SGD(learnRate: 0.1)
       try optimizer.setup(on: model)
       for _ in 0..<3 {
-        try model.backward(meanSquaredError(model(x), target).grad)
+        let (_, grad) = try valueAndGradient(by: model(x)) { try meanSquaredError($0, target) }
+        try model.backward(grad)
         try optimizer.update()
       }
       #expect(model.variables.allSatisfy { $0.variable.data.device == device })
-      let dy = try #require(adaptive.data)
-      let results = try [
-        #require(model.grad), styled.weightsGrad(#require(adaptive.grad)), adaptive.styleGrad(dy),
-        #require((model["0"] as? BatchNorm2D)?.runningVar),
-      ]
+      var results = try [#require(model.grad), #require((model["0"] as? BatchNorm2D)?.runningVar)]
+      // By the weights and the style of calls that were given them.
+      try styled(x, weights: Tensor([0.5, 0.1, 0.4], shape: [1, 3]).to(device))
+      try adaptive(x, style: style)
+      for layer in [styled, adaptive] as [Module] {
+        try layer.backward(target)
+        results += try layer.grads.map { try #require($0) }
+      }
       model.evalMode()
       return try (results + [model(x)]).map(bits)
     }

@@ -83,16 +83,16 @@ import Testing
   }
 
   @Test func `small work stays on the caller's thread`() {
-    #expect(Parallel.shareCount(items: 15, values: 240, threads: 8) == 1)
-    #expect(Parallel.shareCount(items: 64, values: 16_000, threads: 8) == 1)
-    #expect(Parallel.shareCount(items: 64, values: 65_536, threads: 2) == 2)
-    #expect(Parallel.shareCount(items: 1, values: 1 << 24, threads: 8) == 1)
-    #expect(Parallel.shareCount(items: 0, values: 0, threads: 8) == 1)
-    #expect(Parallel.shareCount(items: 1 << 20, values: 1 << 30, threads: 100_000) == Parallel.mostThreads)
+    #expect(ThreadedWork.shareCount(items: 15, values: 240, threads: 8) == 1)
+    #expect(ThreadedWork.shareCount(items: 64, values: 16_000, threads: 8) == 1)
+    #expect(ThreadedWork.shareCount(items: 64, values: 65_536, threads: 2) == 2)
+    #expect(ThreadedWork.shareCount(items: 1, values: 1 << 24, threads: 8) == 1)
+    #expect(ThreadedWork.shareCount(items: 0, values: 0, threads: 8) == 1)
+    #expect(ThreadedWork.shareCount(items: 1 << 20, values: 1 << 30, threads: 100_000) == ThreadedWork.mostThreads)
 
     final class Seen: @unchecked Sendable { var thread: pthread_t? }
     let seen = Seen()
-    Parallel.run(items: 10, values: 240, shares: 1) { _, _ in seen.thread = pthread_self() }
+    ThreadedWork.run(items: 10, values: 240, shares: 1) { _, _ in seen.thread = pthread_self() }
     #expect(seen.thread == pthread_self())
   }
 }

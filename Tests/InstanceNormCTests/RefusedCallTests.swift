@@ -1,0 +1,121 @@
+import CInstanceNorm
+import InstanceNorm
+import InstanceNormC
+import TestSupport
+import Testing
+
+/// What callers from C can get wrong.
+@Suite struct RefusedCallTests {
+  @Test func `every wrong argument is refused by name, and nothing is written`() throws {
+    let x = try Tensor.randomNormal(shape, seed: 1)
+    let y = try Tensor.zeros(shape)
+    let statistics = try Tensor.zeros([2, 5], dtype: .float64)
+    func expectRefusal(
+      _ words: String..., planes change: (inout instnorm_planes) -> Void = { _ in },
+      options changeOptions: (inout instnorm_options) -> Void = { _ in },
+      x: UnsafeRawPointer? = UnsafeRawPointer(x.address),
+      scale: UnsafeRawPointer? = nil, residual: UnsafeRawPointer? = nil, y: UnsafeMutableRawPointer? = y.address,
+      mean: UnsafeMutablePointer<Double>? = nil
+    ) {
+      var (planes, options) = (somePlanes(), instnorm_default_options())
+      change(&planes)
+      changeOptions(&options)
+      #expect(
+        instnorm_forward(&planes, &options, x, scale, nil, residual, y, mean, nil) == INSTNORM_INVALID_ARGUMENT,
+        "\(words)")
+      let message = String(cString: instnorm_last_error())
+      for word in ["instnorm_forward: "] + words { #expect(message.contains(word), "\(message)") }
+      #expect(!message.contains("\n"))
+    }
+    expectRefusal("planes->images", "0 or more", "-1", planes: { $0.images = -1 })
+    expectRefusal("planes->maps", "1 or more", "0", planes: { $0.maps = 0 })
+    expectRefusal("planes->plane_size", "-9", planes: { $0.plane_size = -9 })
+    expectRefusal("planes->dtype", "4", planes: { $0.dtype = instnorm_dtype(4) })
+    expectRefusal("planes->layout", "7", planes: { $0.layout = instnorm_layout(7) })
+    expectRefusal("planes->layout", "got -1", planes: { $0.layout = instnorm_layout(.max) })
+    expectRefusal("planes", "9223372036854775807", planes: { $0.images = .max })
+    expectRefusal("planes", "4611686018427387904", planes: { $0.plane_size = 1 << 62 })
+    expectRefusal(
+      "planes", "(0, 9223372036854775807, 63)",
+      planes: {
+        $0.images = 0
+        $0.maps = .max
+      })
+    expectRefusal("options->epsilon", "-1e-05", options: { $0.epsilon = -1e-5 })
+    expectRefusal("options->epsilon", "nan", options: { $0.epsilon = .nan })
+    expectRefusal("options->epsilon", "inf", options: { $0.epsilon = .infinity })
+    expectRefusal("options->activation", "3", options: { $0.activation = instnorm_activation(3) })
+    expectRefusal(
+      "options->negative_slope", "inf",
+      options: {
+        $0.activation = INSTNORM_LEAKY_RELU
+        $0.negative_slope = .infinity
+      })
+    expectRefusal("options->residual_place", "2", options: { $0.residual_place = instnorm_residual_place(2) })
+    expectRefusal("options->threads", "-2", options: { $0.threads = -2 })
+    expectRefusal("x", "NULL", x: nil)
+    expectRefusal("y", "NULL", y: nil)
+    expectRefusal("x", "multiple of 4", x: x.address + 2)
+    expectRefusal("x", "2520 bytes", "0xfffffffffffff800", x: UnsafeRawPointer(bitPattern: -2048))
+    expectRefusal("scale", "multiple of 4", scale: x.address + 1)
+    expectRefusal("mean", "multiple of 8", mean: UnsafeMutablePointer(bitPattern: 12))
+    expectRefusal("y", "apart from x's", y: x.address + 4)
+    expectRefusal("y", "apart from residual's", residual: y.address + 4)
+    expectRefusal("y", "apart from scale's", scale: y.address + 4)
+    expectRefusal("mean", "apart from y's", mean: y.doublesAddress)
+    #expect(instnorm_forward(nil, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_INVALID_ARGUMENT)
+    #expect(String(cString: instnorm_last_error()) == "instnorm_forward: planes: expected a pointer, got NULL")
+    let odd = x.address + 1
+    #expect(
+      instnorm_forward(odd.assumingMemoryBound(to: instnorm_planes.self), nil, nil, nil, nil, nil, nil, nil, nil)
+        == INSTNORM_INVALID_ARGUMENT)
+    #expect(String(cString: instnorm_last_error()).contains("planes: expected an address that is a multiple of 8"))
+    var unread = somePlanes()
+    #expect(
+      instnorm_forward(
+        &unread, odd.assumingMemoryBound(to: instnorm_options.self), x.address, nil, nil, nil, y.address, nil, nil)
+        == INSTNORM_INVALID_ARGUMENT)
+    #expect(String(cString: instnorm_last_error()).contains("options: expected an address that is a multiple of 8"))
+    #expect(try y.doubles.allSatisfy { $0 == 0 })
+
+    var planes = somePlanes()
+    func backwardRefusal(
+      dy: UnsafeRawPointer? = UnsafeRawPointer(x.address), x: UnsafeRawPointer? = UnsafeRawPointer(x.address),
+      mean: UnsafePointer<Double>? = UnsafePointer(statistics.doublesAddress),
+      dx: UnsafeMutableRawPointer? = nil, dscale: UnsafeMutableRawPointer? = nil,
+      dresidual: UnsafeMutableRawPointer? = nil, activation: Activation = .none
+    ) -> String {
+      var options = someOptions(activation, .beforeActivation)
+      let status = instnorm_backward(
+        &planes, &options, dy, x, nil, nil, nil, mean, statistics.doublesAddress, dx, dscale, nil, dresidual)
+      #expect(status == INSTNORM_INVALID_ARGUMENT)
+      return String(cString: instnorm_last_error())
+    }
+    #expect(backwardRefusal(dy: nil) == "instnorm_backward: dy: expected a pointer, got NULL")
+    #expect(backwardRefusal(x: nil) == "instnorm_backward: x: expected a pointer, got NULL")
+    #expect(backwardRefusal(mean: nil) == "instnorm_backward: mean: expected a pointer, got NULL")
+    #expect(backwardRefusal(dx: y.address, dscale: y.address).contains("dscale: expected memory apart from dx's"))
+    #expect(backwardRefusal(dx: y.address, dresidual: y.address).contains("dresidual"))
+    #expect(backwardRefusal(dx: x.address + 4).contains("dx: expected memory apart from dy's"))
+    #expect(backwardRefusal(dscale: x.address).contains("dscale: expected memory apart from dy's"))
+    #expect(
+      backwardRefusal(dresidual: y.address, activation: .relu)
+        == "instnorm_backward: residual: expected a pointer, as it decides dresidual, got NULL")
+    let other = try Tensor.zeros(shape)
+    #expect(
+      backwardRefusal(dy: other.address, dresidual: x.address).contains("dresidual: expected memory apart from x"))
+  }
+
+  @Test func `no memory is a status of its own`() {
+    // Sums of so many planes of nothing.
+    var planes = somePlanes()
+    planes.images = 1 << 48
+    planes.plane_size = 0
+    let one = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    defer { one.deallocate() }
+    let double = (one + 32).assumingMemoryBound(to: Double.self)
+    let status = instnorm_backward(&planes, nil, nil, nil, nil, nil, nil, double, double, nil, one, nil, nil)
+    #expect(status == INSTNORM_OUT_OF_MEMORY)
+    #expect(String(cString: instnorm_last_error()).hasPrefix("instnorm_backward: "))
+  }
+}
