@@ -63,7 +63,7 @@ struct Run: Sendable {
     var others = Pictures(size: plan.size, isEachMap: plan.isEachMap, seed: 999)
     let heldOutBatches = try (0..<plan.heldOut / batchSize).map { _ in try others.next(batchSize) }
     func heldOutLoss() throws -> Double {
-      mean(try heldOutBatches.map { try meanSquaredError(model($0.input), $0.target).loss })
+      mean(try heldOutBatches.map { try meanSquaredError(model($0.input), $0.target).scalar() })
     }
 
     var losses: [Double] = []
@@ -71,10 +71,9 @@ struct Run: Sendable {
     for step in 1...plan.steps {
       let (input, target) = try pictures.next(batchSize)
       let time = try ContinuousClock().measure {
-        let (loss, grad) = try meanSquaredError(model(input), target)
-        try model.backward(grad, updGrad: false)
-        try optimizer.update()
-        losses.append(loss)
+        let (loss, gradients) = try valueAndGradients(of: model) { try meanSquaredError(model(input), target) }
+        try optimizer.update(gradients)
+        losses.append(try loss.scalar())
       }
       times.append(time / .seconds(1))
       // The points lie evenly, and the last one on the last step.

@@ -8,7 +8,7 @@ func gradientError() throws -> Double {
   let convolution = try Convolution2D(inMaps: 2, outMaps: 3, seed: 1)
   var x = try Tensor.randomNormal([2, 2, 5, 4], seed: 2)
   let dy = try Tensor.randomNormal([2, 3, 5, 4], seed: 3)
-  func loss() throws -> Double { try (convolution(x) * dy).sum() }
+  func loss() throws -> Double { try (convolution(x) * dy).sum().scalar() }
 
   let before = try loss()
   let dx = try convolution.backward(dy)

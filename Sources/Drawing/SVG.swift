@@ -25,15 +25,6 @@ package struct SVG {
     case start, middle, end
   }
 
-  package mutating func rectangle(
-    _ corner: Point, width: Double, height: Double, fill: String, stroke: String? = nil, radius: Double = 0
-  ) {
-    add(
-      "rect",
-      [("x", corner.x), ("y", corner.y), ("width", width), ("height", height), ("rx", radius)],
-      [("fill", fill), ("stroke", stroke ?? "none")])
-  }
-
   package mutating func line(_ from: Point, _ to: Point, stroke: String, width: Double = 1) {
     add(
       "line", [("x1", from.x), ("y1", from.y), ("x2", to.x), ("y2", to.y), ("stroke-width", width)],
@@ -53,7 +44,7 @@ package struct SVG {
         + (dashes.map { [("stroke-dasharray", $0)] } ?? []))
   }
 
-  /// Lines that belong together, as one shape.
+  /// Draws lines that belong together as one shape.
   package mutating func lines(_ lines: [(from: Point, to: Point)], stroke: String, width: Double = 1) {
     let path = lines.map { "M\(list([$0.from]))L\(list([$0.to]))" }.joined()
     add("path", [("stroke-width", width)], [("d", path), ("stroke", stroke)])
@@ -67,7 +58,7 @@ package struct SVG {
       [("fill", fill)] + (stroke.map { [("stroke", $0), ("stroke-width", number(width))] } ?? []))
   }
 
-  /// What a closure draws as one group, with `data-` attributes that say what it stands for.
+  /// Makes one group of what a closure draws, with `data-` attributes that say what the group stands for.
   package mutating func group(_ data: [(name: String, value: String)], _ draw: (inout SVG) -> Void) {
     shapes.append("<g\(data.map { " data-\($0.name)=\"\(escaped($0.value))\"" }.joined())>")
     draw(&self)
@@ -84,7 +75,7 @@ package struct SVG {
       content: text)
   }
 
-  /// The whole, as the text of a file.
+  /// The whole drawing, as the text of a file.
   package var document: String {
     let (w, h) = (number(width), number(height))
     let head =
@@ -106,7 +97,7 @@ package struct SVG {
     points.map { "\(number($0.x)),\(number($0.y))" }.joined(separator: " ")
   }
 
-  /// With two decimals, at most; what is no number would make the file invalid.
+  /// A number in two decimals at most; 0 for NaN and infinity, which would make the file invalid.
   private func number(_ value: Double) -> String {
     guard value.isFinite else { return "0" }
     let rounded = (value * 100).rounded() / 100
@@ -124,38 +115,4 @@ package struct SVG {
       }
     }.joined()
   }
-}
-
-/// The colours of a drawing.
-package struct Theme: Sendable {
-  package let background: String
-  /// Of titles and what has to be read.
-  package let ink: String
-  /// Of what explains.
-  package let muted: String
-  /// Of lines that guide the eye.
-  package let grid: String
-  /// Colours that are told apart also by those who see red and green as one (Okabe and Ito), for eight things.
-  package let series: [String]
-
-  /// A colour on the way to another: `share` 0 is the first, 1 the second. Both as `#rrggbb`.
-  package static func mix(_ first: String, _ second: String, _ share: Double) -> String {
-    func channels(_ colour: String) -> [Double] {
-      let bits = Int(colour.dropFirst(), radix: 16) ?? 0
-      return [bits >> 16, bits >> 8, bits].map { Double($0 & 255) }
-    }
-    let bits = zip(channels(first), channels(second)).reduce(0) { bits, pair in
-      bits << 8 | Int((pair.0 + (pair.1 - pair.0) * share).rounded())
-    }
-    let digits = String(bits, radix: 16)
-    return "#" + String(repeating: "0", count: 6 - digits.count) + digits
-  }
-
-  package static let light = Theme(
-    background: "#ffffff", ink: "#1f2328", muted: "#59636e", grid: "#d8dee4",
-    series: ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#7f7f7f"])
-
-  package static let dark = Theme(
-    background: "#0d1117", ink: "#f0f6fc", muted: "#9198a1", grid: "#30363d",
-    series: ["#3d9be9", "#e69f00", "#20b48b", "#d98cb8", "#7cc7f2", "#ec7a32", "#f0e442", "#a0a0a0"])
 }

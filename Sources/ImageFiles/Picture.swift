@@ -3,15 +3,15 @@ import CVipsShims
 import Foundation
 import Tensors
 
-/// A picture as tensors: what a file of any format that libvips reads shows, upright and in sRGB.
+/// A picture as tensors, upright and in sRGB, from a file in any format that libvips reads.
 ///
-/// The first use starts libvips, turns off its cache of results and its log of warnings, for the whole process.
+/// The first use starts libvips and, for the whole process, turns off its cache of results and its log of warnings.
 public struct Picture: Sendable {
   /// (1, C, H, W); C is 3 for red, green, blue and 1 for grey. Float32 and in 0...1 when it was read from a file.
   public let colors: Tensor
   /// (1, 1, H, W), 0 for transparent to 1 for opaque; nil for a picture without transparency.
   public let alpha: Tensor?
-  /// Whether it came in more than 8 bits a value, and is written so where the format has them.
+  /// Whether the picture came with more than 8 bits a value, and is written with 16 in formats that have them.
   public let is16Bit: Bool
 
   /// - Throws: `TensorError.invalidShape(_:reason:)` unless `colors` is (1, 1 or 3, H, W) with pixels in it, and
@@ -33,8 +33,8 @@ public struct Picture: Sendable {
   public var width: Int { colors.shape[3] }
   public var height: Int { colors.shape[2] }
 
-  /// Reads a picture. Its EXIF orientation is applied, an embedded colour profile is converted from, and other colour
-  /// spaces become sRGB; of several pages the first is read.
+  /// Reads a picture. Its EXIF orientation is applied, and its colours are converted to sRGB, from the embedded profile
+  /// if there is one. Of several pages, the first is read.
   ///
   /// - Throws: `FileError.unreadable(path:reason:)` or `FileError.malformed(path:reason:)`.
   public init(contentsOf path: String) throws {
@@ -46,9 +46,9 @@ public struct Picture: Sendable {
     }
   }
 
-  /// Draws an SVG document, `scale` pixels for each of its own.
+  /// Draws an SVG document, with `scale` pixels along each axis for one of the document's.
   ///
-  /// - Throws: `DrawingError`, when libvips has no SVG or the document is none.
+  /// - Throws: `DrawingError` when libvips was built without SVG, or the document is not SVG.
   package init(svg document: String, scale: Double) throws {
     do {
       self = try Array(document.utf8).withUnsafeBytes { try Picture(decoding: .draw(svg: $0, scale: scale)) }
@@ -60,14 +60,14 @@ public struct Picture: Sendable {
   private init(decoding file: VipsImage) throws {
     var image = try file.applying(shim_image_upright)
     // Everything but 8 bits goes through 16, so that nothing is lost on the way.
-    let wide = shim_image_values(image.handle) != shim_values_8_bit
+    let is16Bit = shim_image_values(image.handle) != shim_values_8_bit
     let isGrey = shim_image_is_grey(image.handle)
     if shim_image_has_profile(image.handle) {
-      // A profile that is damaged, or made for something else than these pixels, is as good as none.
-      if let converted = try? image.applying({ shim_image_from_profile($0, wide ? 16 : 8) }) { image = converted }
+      // A profile that is damaged, or made for other kinds of pixels, is ignored.
+      if let converted = try? image.applying({ shim_image_from_profile($0, is16Bit ? 16 : 8) }) { image = converted }
     }
     if isGrey != shim_image_is_grey(image.handle) || !shim_image_is_plain(image.handle) {
-      image = try image.applying { isGrey ? shim_image_to_grey($0, wide) : shim_image_to_srgb($0, wide) }
+      image = try image.applying { isGrey ? shim_image_to_grey($0, is16Bit) : shim_image_to_srgb($0, is16Bit) }
     }
     let values = shim_image_values(image.handle)
     guard values != shim_values_other else {
@@ -105,14 +105,14 @@ public struct Picture: Sendable {
       }
       return (colors, alpha)
     }
-    is16Bit = wide
+    self.is16Bit = is16Bit
   }
 
-  /// What there is to know of a format that pictures are written in.
+  /// What a format that pictures are written in can hold.
   private struct Format {
     var hasAlpha = false
     var has16Bit = false
-    /// libvips' options, in its own form.
+    /// Options for libvips, in its own syntax.
     var options = ""
   }
 
@@ -132,8 +132,8 @@ public struct Picture: Sendable {
     return ("." + name, format)
   }
 
-  /// Whether pictures can be written to files that are named so: PNG, JPEG, TIFF, WebP, GIF, BMP, PPM, and what else of
-  /// AVIF, HEIC, JPEG 2000 and JPEG XL the libvips here has.
+  /// Whether pictures can be written to a file of this name: PNG, JPEG, TIFF, WebP, GIF, BMP, PPM, and those of AVIF,
+  /// HEIC, JPEG 2000 and JPEG XL that this machine's libvips writes.
   public static func canWrite(to path: String) -> Bool {
     format(of: path) != nil
   }
@@ -145,19 +145,19 @@ public struct Picture: Sendable {
   /// - Throws: `FileError.notWritten(path:reason:)`.
   public func write(to path: String) throws {
     guard let (suffix, format) = Self.format(of: path) else {
-      throw FileError.notWritten(path: path, reason: "its name does not end as that of a picture that can be written")
+      throw FileError.notWritten(path: path, reason: "its name does not end in a picture format that can be written")
     }
-    let wide = is16Bit && format.has16Bit
+    let in16Bit = is16Bit && format.has16Bit
     do {
-      var image = try encoded(wide: wide)
-      if alpha != nil, !format.hasAlpha { image = try image.applying { shim_image_flatten($0, wide) } }
+      var image = try encoded(in16Bit: in16Bit)
+      if alpha != nil, !format.hasAlpha { image = try image.applying { shim_image_flatten($0, in16Bit) } }
       try image.withEncoded(as: suffix + format.options) { try AtomicFile.write($0, to: path) }
     } catch let error as VipsError {
       throw FileError.notWritten(path: path, reason: error.message)
     }
   }
 
-  private func encoded(wide: Bool) throws -> VipsImage {
+  private func encoded(in16Bit: Bool) throws -> VipsImage {
     let (channels, pixelCount) = (colors.shape[1], width * height)
     let bands = channels + (alpha == nil ? 0 : 1)
     let (colorValues, alphaValues) = (try colors.array(of: Float.self), try alpha?.array(of: Float.self))
@@ -175,10 +175,10 @@ public struct Picture: Sendable {
     }
     func image<Value: FixedWidthInteger>(_ values: [Value]) throws -> VipsImage {
       try values.withUnsafeBytes {
-        try VipsImage.make($0, width: width, height: height, bands: bands, wide: wide)
+        try VipsImage.make($0, width: width, height: height, bands: bands, is16Bit: in16Bit)
       }
     }
-    return wide ? try image(pixels(UInt16.self)) : try image(pixels(UInt8.self))
+    return in16Bit ? try image(pixels(UInt16.self)) : try image(pixels(UInt8.self))
   }
 }
 

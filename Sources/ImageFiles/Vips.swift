@@ -22,22 +22,22 @@ final class VipsImage {
     return try VipsImage(shim_image_open(path))
   }
 
-  /// A drawing in SVG as pixels. Its text has to stay until the image is released.
+  /// A drawing in SVG as pixels. The text of the SVG must stay in memory until the image is released.
   static func draw(svg: UnsafeRawBufferPointer, scale: Double) throws -> VipsImage {
     guard isStarted else { throw VipsError(message: lastError()) }
     guard shim_can_draw_svg() else { throw VipsError(message: "the libvips here was built without SVG") }
     return try VipsImage(shim_image_draw_svg(svg.baseAddress, svg.count, scale))
   }
 
-  /// An image of bytes that lie row by row, bands together.
-  static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, wide: Bool) throws
+  /// An image made of pixels that lie row by row, the bands of each together.
+  static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, is16Bit: Bool) throws
     -> VipsImage
   {
     guard isStarted else { throw VipsError(message: lastError()) }
     guard let width = Int32(exactly: width), let height = Int32(exactly: height) else {
       throw VipsError(message: "\(width) x \(height) pixels are more than a picture can have")
     }
-    return try VipsImage(shim_image_make(pixels.baseAddress, pixels.count, width, height, Int32(bands), wide))
+    return try VipsImage(shim_image_make(pixels.baseAddress, pixels.count, width, height, Int32(bands), is16Bit))
   }
 
   static func canWrite(suffix: String) -> Bool {

@@ -35,7 +35,7 @@ struct Apply: ParsableCommand {
     help: ArgumentHelp("Scale and bias, as `instnorm fit` or PyTorch writes them.", valueName: "file.safetensors"))
   var weights: String?
 
-  @Option(help: "How the axes of an .npy array are meant, in and out: nchw, or nhwc with the maps last.")
+  @Option(help: "The order of an .npy array's axes, in and out: nchw, or nhwc with the maps last.")
   var layout = Layout.nchw
 
   @OptionGroup var place: Place

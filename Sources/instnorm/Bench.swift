@@ -1,16 +1,18 @@
 import ArgumentParser
+import Conformance
 import Foundation
 import InstanceNorm
+import Text
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure the layer against a copy of the same memory.",
     discussion: """
-      Times are medians of calls that took turns with copies by as many threads, or within the GPU. A share is the time that the least \
-      memory traffic takes at the copy's speed, over the call's: a forward call reads x and writes y as a copy does; \
-      with a residual it reads half as much again, and so does a backward call, which reads x and dy and writes dx. \
-      Fused is ReLU and a residual. Data that fits a cache is read again from there, so that its shares say how far \
-      arithmetic and calls are from free.
+      Times are medians of calls that take turns with copies by as many threads, or within the GPU. A share is the \
+      call's speed as a fraction of the copy's, counting the least memory that the call has to move: a forward call \
+      reads x and writes y, as a copy does; with a residual it moves half as much more, and so does a backward call, \
+      which reads x and dy and writes dx. Fused means with ReLU and a residual. Data that fits a cache is read from \
+      there the next time, so that its shares say what arithmetic and calls cost.
       """)
 
   @Flag(help: "Write JSON instead of a table.")
@@ -45,7 +47,7 @@ struct Bench: ParsableCommand {
     let device = try place.device(computingIn: dtype)
     let cpu = device.backend as? CPUBackend
     let header = Header(
-      name: device.name, device: device.summary, instructionSet: cpu?.instructionSet, threads: cpu?.threads,
+      name: device.name, device: device.summary, instructionSet: cpu?.instructionSetName, threads: cpu?.threads,
       norm: "\(norm)", dtype: dtype.rawValue)
     var report = Report(machine: header, rows: [])
     for shape in measured {
@@ -55,7 +57,7 @@ struct Bench: ParsableCommand {
         if !json {
           if report.rows.count == 1 {
             try say("\(header.device), \(header.norm) normalisation, \(header.dtype)")
-            try say("a share, behind each time, is that of the copy's speed")
+            try say("behind each time: the speed, as a share of the copy's")
             try say(Row.titles)
           }
           try say(row.line)
@@ -75,7 +77,7 @@ struct Bench: ParsableCommand {
   private struct Header: Encodable {
     let name: String
     let device: String
-    /// Of the CPU; likewise the threads.
+    /// The CPU's, as `threads` are; nil on a GPU.
     let instructionSet: String?
     let threads: Int?
     let norm: String
@@ -87,16 +89,10 @@ struct Bench: ParsableCommand {
     let shape: [Int]
     let layout: String
     let copy: Double
-    let forward: Timing
-    let fused: Timing
-    let inPlace: Timing
-    let backward: Timing
-
-    struct Timing: Encodable {
-      let seconds: Double
-      /// Of the copy's speed.
-      let share: Double
-    }
+    let forward: Speed
+    let fused: Speed
+    let inPlace: Speed
+    let backward: Speed
 
     init(_ shape: Shape, _ layout: Layout, _ dtype: DType, _ norm: NormKind, on device: Device) throws {
       func random(_ seed: UInt64) throws -> Tensor {
@@ -115,7 +111,11 @@ struct Bench: ParsableCommand {
 
       let medians = try device.medianTimes([
         { try device.copyMemory(of: x, to: copied) },
-        { try plain(x) },
+        {
+          // Of many calls in a row only the last has a gradient.
+          plain.reset()
+          try plain(x)
+        },
         { try fused(x, residual: residual) },
         { try inPlace.normalize(inPlace: &overwritten) },
         { try plain.backward(dy) },
@@ -123,32 +123,28 @@ struct Bench: ParsableCommand {
       self.shape = shape.dimensions
       self.layout = layout.rawValue
       copy = medians[0]
-      func timing(_ index: Int, streams: Double) -> Timing {
-        Timing(seconds: medians[index], share: medians[0] * streams / 2 / medians[index])
+      func speed(_ index: Int, tensors: Double) -> Speed {
+        Speed(seconds: medians[index], copy: medians[0], tensors: tensors, byteCount: x.byteCount)
       }
-      forward = timing(1, streams: 2)
-      self.fused = timing(2, streams: 3)
-      self.inPlace = timing(3, streams: 2)
-      backward = timing(4, streams: 3)
+      forward = speed(1, tensors: 2)
+      self.fused = speed(2, tensors: 3)
+      self.inPlace = speed(3, tensors: 2)
+      backward = speed(4, tensors: 3)
     }
 
-    static let titles = columns(["shape", "layout", "copy", "forward", "fused", "in place", "backward"])
+    private static let widths = [22, 6, 9, 16, 16, 16, 16]
+
+    static let titles = tableRow(
+      ["shape", "layout", "copy", "forward", "fused", "in place", "backward"], widths: widths)
 
     var line: String {
-      func cell(_ timing: Timing) -> String {
+      func cell(_ speed: Speed) -> String {
         // A copy of a kilobyte is a few instructions; a share of it says nothing.
-        "\(duration(timing.seconds)) \(copy < 1e-7 ? "    -" : String(format: "%5.2f", timing.share))"
+        "\(duration(speed.seconds)) \(copy < 1e-7 ? "    -" : String(format: "%5.2f", speed.share))"
       }
-      return Self.columns([
-        "\(Shape(shape))", layout, duration(copy), cell(forward), cell(fused), cell(inPlace), cell(backward),
-      ])
-    }
-
-    private static func columns(_ cells: [String]) -> String {
-      zip(cells, [22, 6, 9, 16, 16, 16, 16]).enumerated().map { index, cell in
-        let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
-        return index == 0 ? cell.0 + padding : padding + cell.0
-      }.joined(separator: "  ")
+      return tableRow(
+        ["\(Shape(shape))", layout, duration(copy), cell(forward), cell(fused), cell(inPlace), cell(backward)],
+        widths: Self.widths)
     }
   }
 }

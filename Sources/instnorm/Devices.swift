@@ -1,12 +1,13 @@
 import ArgumentParser
 import InstanceNorm
+import Text
 
 struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the devices at hand; a star marks the default.",
     discussion: """
-      Each line is a name for --device, what the device is and the types that it computes in. What other devices there \
-      could be, and why there are none, comes last.
+      Each line is a name for --device, what the device is and the types that it computes in. Last come the kinds of \
+      devices that are missing, each with the reason.
       """)
 
   @Flag(help: "Write JSON instead of a list.")
@@ -30,7 +31,7 @@ struct Devices: ParsableCommand {
   private struct Report: Encodable {
     let `default`: String
     let devices: [Entry]
-    /// Why there are not more.
+    /// Why other kinds of devices are missing.
     let unavailable: [String]
   }
 

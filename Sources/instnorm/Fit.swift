@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArrayFiles
 import InstanceNorm
+import Text
 
 struct Fit: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -30,10 +31,10 @@ struct Fit: ParsableCommand {
   @Option(parsing: .unconditional, help: "How far a step goes; more than 0.")
   var learnRate = 0.1
 
-  @Option(help: "What makes steps of gradients.")
+  @Option(help: "How gradients become steps.")
   var optimizer = Method.adam
 
-  @Option(parsing: .unconditional, help: "Draws the values from which learning starts, near scale 1 and bias 0.")
+  @Option(parsing: .unconditional, help: "Seed of the random values where learning starts, near scale 1 and bias 0.")
   var seed: UInt64 = 0
 
   @OptionGroup var place: Place
@@ -78,13 +79,16 @@ struct Fit: ParsableCommand {
     try optimizer.setup(on: norm)
 
     var progress = ProgressBar(total: steps)
-    var (loss, grad) = try meanSquaredError(norm(x), goalValues)
+    func measured() throws -> (loss: Double, gradients: Gradients) {
+      let (loss, gradients) = try valueAndGradients(of: norm) { try meanSquaredError(norm(x), goalValues) }
+      return (try loss.scalar(), gradients)
+    }
+    var (loss, gradients) = try measured()
     let first = loss
     for step in 0..<steps {
       guard loss.isFinite else { break }
-      try norm.backward(grad, updGrad: false)
-      try optimizer.update()
-      (loss, grad) = try meanSquaredError(norm(x), goalValues)
+      try optimizer.update(gradients)
+      (loss, gradients) = try measured()
       progress.show(step + 1, "loss \(short(loss))")
     }
     progress.finish()
@@ -99,7 +103,7 @@ struct Fit: ParsableCommand {
     }
     try norm.save(to: output)
 
-    try say("loss \(short(first)) before, \(short(loss)) after \(steps) step\(steps == 1 ? "" : "s")")
+    try say("loss \(short(first)) before, \(short(loss)) after \(counted(steps, "step"))")
     for (name, variable) in norm.vars.sorted(by: { $0.key > $1.key }) { try say("\(name) \(variable.data)") }
   }
 

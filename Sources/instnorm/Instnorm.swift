@@ -2,6 +2,7 @@ import ArgumentParser
 import ArrayFiles
 import Dispatch
 import Foundation
+import Text
 
 @main
 struct Instnorm: ParsableCommand {
@@ -42,17 +43,18 @@ struct Instnorm: ParsableCommand {
     }
   }
 
-  /// Makes signals that end the process remove a file that is half written, and one too large an error of its write.
+  /// Makes signals that end the process remove half-written files first, and a file that grows too large an error of
+  /// the write.
   private static func leaveNothingBehind() -> [any DispatchSourceSignal] {
     signal(SIGXFSZ, SIG_IGN)
     return [SIGINT, SIGTERM, SIGHUP].compactMap { number in
-      // One that is ignored already is meant to be: under nohup, in the background of a script.
+      // A signal that is already ignored stays so: under nohup, or in the background of a script.
       let previous = signal(number, SIG_IGN)
       if unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
         AtomicFile.abandonAll {
-          // As if it had not been caught; also where whoever started the process has it blocked.
+          // End as if the signal had not been caught, even if whoever started the process has blocked it.
           signal(number, SIG_DFL)
           kill(getpid(), number)
           var signals = sigset_t()

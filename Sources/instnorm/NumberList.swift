@@ -12,7 +12,7 @@ struct NumberList: ExpressibleByArgument {
     self.values = values
   }
 
-  /// (C), float32 or float64 as a layer for `dtype` has its parameters.
+  /// A tensor (C), of the type of the parameters of a layer for `dtype`.
   func tensor(maps: Int, for dtype: DType, option: String) throws -> Tensor {
     guard values.count == maps || values.count == 1 else {
       throw ValidationError(

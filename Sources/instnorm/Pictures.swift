@@ -1,4 +1,4 @@
-// All that the trait Pictures decides. Without it the tool needs no libvips, and can be one file.
+// Everything that depends on the trait Pictures. Without it the tool needs no libvips, and can be a single file.
 
 #if Pictures
   import ImageFiles
@@ -11,13 +11,13 @@
       All others are pictures, in any format that libvips reads or writes: (1, 3, H, W) in colour, (1, 1, H, W) in \
       grey, values 0 to 1.
       """
-    /// What keeps a file that is no array from being written.
+    /// Why a file that is neither an array nor a picture cannot be written.
     static let whyNotWritten = "ends neither in .npy nor as a picture format that can be written"
   }
 #else
   import InstanceNorm
 
-  /// Stands where pictures would: there are none, and whoever asks for one is told so.
+  /// Stands in for pictures where there are none; whoever asks for one is told so.
   struct Picture {
     let colors: Tensor
     let alpha: Tensor?

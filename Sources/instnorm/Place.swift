@@ -17,8 +17,8 @@ struct Place: ParsableArguments {
     if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
   }
 
-  /// The device that was named. Where the choice is ours it is one that computes in the type, and that has threads if
-  /// some were asked for.
+  /// The device that was named. For `auto`, it is one that computes in the type, and the CPU if a number of threads was
+  /// asked for.
   ///
   /// - Throws: `ValidationError`.
   func device(computingIn dtype: DType = .float32) throws -> Device {

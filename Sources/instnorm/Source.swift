@@ -3,7 +3,7 @@ import ArrayFiles
 import Foundation
 import InstanceNorm
 
-/// What an input file holds: planes to normalise, and what has to be kept for the output.
+/// What an input file holds: planes to normalise, and what the output needs of the rest.
 struct Source {
   let path: String
   /// (N, C, H, W) or (N, C, D, H, W).
@@ -13,7 +13,7 @@ struct Source {
   /// Whether the array had no batch dimension, and the output has none either.
   private var isSingle = false
 
-  /// - Parameter layout: how an array's axes are meant. A picture's tensor is given it.
+  /// - Parameter layout: the order of an array's axes; a picture's tensor gets this layout too.
   init(_ path: String, layout: Layout = .nchw) throws {
     self.path = path
     guard isArrayFile(path) else {
@@ -40,7 +40,7 @@ struct Source {
 
   /// A layer for these planes, with scale 1 and bias 0.
   ///
-  /// - Throws: `ValidationError` when its type has none.
+  /// - Throws: `ValidationError` when there is no such layer for these planes.
   func layer(
     _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil
   ) throws -> Normalization {
@@ -56,7 +56,7 @@ struct Source {
     return try InstanceNorm3D(numOfMaps: maps, epsilon: epsilon, affine: affine, name: name)
   }
 
-  /// Makes a grey picture three equal maps where it is to be used with something of three.
+  /// Turns a grey picture into three equal maps when it is to be used with something that has three.
   mutating func expandGrey(to wanted: Int) throws {
     guard picture != nil, maps == 1, wanted == 3 else { return }
     let plane = try tensor.array(of: Float.self)
@@ -87,7 +87,7 @@ func isArrayFile(_ path: String) -> Bool {
   (path as NSString).pathExtension.lowercased() == "npy"
 }
 
-/// Refuses, before any work, an output of which it is known that it could not be written in the end.
+/// Refuses, before any work is done, an output that could not be written in the end.
 func checkOutput(_ path: String) throws {
   guard isArrayFile(path) || Picture.canWrite(to: path) else {
     throw ValidationError("--output: '\(path)' \(Picture.whyNotWritten)")

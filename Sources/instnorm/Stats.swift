@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import InstanceNorm
+import Text
 
 struct Stats: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,7 +3,7 @@ import Foundation
 
 /// Writes a line to standard output, at once and whole.
 ///
-/// - Throws: `FileError.notWritten(path:reason:)`; `print` would lose what does not fit a full disk, and say nothing.
+/// - Throws: `FileError.notWritten(path:reason:)`. (On a full disk, `print` would lose the text without a word.)
 func say(_ text: String) throws {
   let failure = write(text + "\n", to: STDOUT_FILENO)
   if let failure { throw FileError.notWritten(path: "standard output", reason: failure) }

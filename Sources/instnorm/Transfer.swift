@@ -6,8 +6,8 @@ struct Transfer: ParsableCommand {
     abstract: "Give a picture the colours of another.",
     discussion: """
       Normalises each channel of the content and gives it the mean and deviation of that channel of the style: \
-      adaptive instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et al. 2001. \
-      With a strength below 1, the result is that much of the way from the content to it.
+      adaptive instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et \
+      al. 2001. With a strength below 1, the result goes only that far from the content towards it.
       """)
 
   @Argument(help: "The picture (or .npy array) whose shapes to keep.")
@@ -52,14 +52,14 @@ struct Transfer: ParsableCommand {
 
     guard style.tensor.count > 0 else { throw FileError.unsupported(path: style.path, reason: "it holds no values") }
 
-    // No epsilon: the result's deviation is the style's also where the content hardly has one. A channel without any
-    // becomes the style's mean.
+    // No epsilon, so that the result's deviation is the style's even where the content's is close to 0. A channel that
+    // is constant becomes the style's mean.
     let norm = try AdaptiveInstanceNorm2D(epsilon: 0, strength: strength)
-    // In the wider of the two types, which may hold colours that the content's does not.
-    let wide = [content.tensor.dtype, style.tensor.dtype].contains(.float64) ? DType.float64 : .float32
-    let device = try place.device(computingIn: wide)
-    try norm.calcMode(wide)
-    let result = try norm(content.tensor.to(wide).to(device), style: style.tensor.to(wide).to(device))
+    // In the wider of the two types, since the content's may not hold all colours of the style.
+    let calcType = [content.tensor.dtype, style.tensor.dtype].contains(.float64) ? DType.float64 : .float32
+    let device = try place.device(computingIn: calcType)
+    try norm.calcMode(calcType)
+    let result = try norm(content.tensor.to(calcType).to(device), style: style.tensor.to(calcType).to(device))
     try content.write(result.toHost().to(content.tensor.dtype), to: output)
   }
 }

@@ -32,7 +32,7 @@ import Testing
     let plane = (0..<1024).map { pixel -> Float in Float(pixel / 32 + pixel % 32) / 62 }
     let ramp = try Tensor(plane + plane + plane, shape: [1, 3, 32, 32])
     let again = try read(Picture(colors: ramp), as: name)
-    #expect(try meanSquaredError(again.colors, ramp).loss < 1e-3)
+    #expect(try meanSquaredError(again.colors, ramp).scalar() < 1e-3)
   }
 
   @Test func `grey stays one map`() throws {
@@ -51,7 +51,7 @@ import Testing
     #expect(try bits(#require(again.alpha)) == bits(#require(picture.alpha)))
   }
 
-  @Test(arguments: ["t.jpg", "t.ppm", "t.bmp"]) func `where a format has no transparency, it shows white`(name: String)
+  @Test(arguments: ["t.jpg", "t.ppm", "t.bmp"]) func `formats without transparency show white`(name: String)
     throws
   {
     let picture = try Picture(colors: .zeros([1, 3, 16, 16]), alpha: .zeros([1, 1, 16, 16]))
@@ -67,7 +67,7 @@ import Testing
     let again = try read(Picture(colors: colors, is16Bit: true), as: name)
     #expect(again.is16Bit && again.colors.shape == shape)
     #expect(try bits(again.colors) == bits(colors))
-    // A format of 8 bits takes what it can.
+    // A format of 8 bits is given 8.
     #expect(try !read(Picture(colors: colors, is16Bit: true), as: "w.webp").is16Bit)
   }
 
@@ -92,7 +92,7 @@ import Testing
     let picture = try Picture(contentsOf: folder.file("e.jpg"))
     let turned = orientation >= 5
     #expect(picture.width == (turned ? height : width) && picture.height == (turned ? width : height))
-    // Where the stored upper left corner is seen: (bottom, right).
+    // The corner (bottom, right) in which the stored upper left corner is seen.
     let corner = [(0, 0), (0, 1), (1, 1), (1, 0), (0, 0), (0, 1), (1, 1), (1, 0)][Int(orientation) - 1]
     for bottom in 0...1 {
       for right in 0...1 {
@@ -110,7 +110,7 @@ import Testing
     let floats: [Float] = [0, 0.25, 0.5, 1, 1.5, -1]
     let grey = TIFF.Page(
       width: 3, height: 2, bitsPerSample: 32, samplesPerPixel: 1, photometric: 1, sampleFormat: 3,
-      pixels: floats.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } })
+      pixels: floats.flatMap { littleEndian($0.bitPattern, byteCount: 4) })
     let floatPicture = try read([grey])
     #expect(floatPicture.colors.shape == [1, 1, 2, 3])
     #expect(try floatPicture.colors.array(of: Float.self) == [0, 0.25, 0.5, 1, 1, 0])

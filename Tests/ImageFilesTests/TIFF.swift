@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A TIFF file put together by hand, for pictures of kinds that the library does not write.
 struct TIFF {
   /// One page, uncompressed, little endian.
@@ -18,9 +20,7 @@ struct TIFF {
   static func file(_ pages: [Page]) -> [UInt8] {
     var bytes: [UInt8] = [0x49, 0x49, 42, 0, 0, 0, 0, 0]
     var linkPlace = 4
-    func little(_ value: Int, _ width: Int) -> [UInt8] {
-      (0..<width).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
-    }
+    func little(_ value: Int, _ width: Int) -> [UInt8] { littleEndian(value, byteCount: width) }
     for page in pages {
       let pixelsPlace = bytes.count
       bytes += page.pixels

@@ -1,11 +1,11 @@
+import Conformance
 import InstanceNorm
 import TestSupport
 import Testing
-import instnorm
 
-/// That the tool's test of a device finds what is wrong with one.
+/// The conformance kit finds what is wrong with a device.
 @Suite struct BrokenPromiseTests {
-  /// What a device does wrong, and what of the promises it breaks.
+  /// Something that a device does wrong, and the promises that this breaks.
   struct Fault: Sendable, CustomTestStringConvertible {
     let broken: Set<String>
     let place: FaultyBackend.Place
@@ -79,7 +79,7 @@ import instnorm
     }
   }
 
-  @Test(arguments: faults) func `a fault breaks the promise that it is against`(fault: Fault) throws {
+  @Test(arguments: faults) func `a fault breaks every promise that it should`(fault: Fault) throws {
     for title in fault.broken {
       let promise = try #require(Promise.all.first { $0.title == title })
       let finding = Finding(promise, on: Device(FaultyBackend(fault.place, fault.spoil)))
@@ -100,76 +100,56 @@ final class FaultyBackend: FarBackend, @unchecked Sendable {
 
   private let place: Place
   private let spoil: (_ values: inout [Double], _ call: Int) -> Void
-  /// Of normalisation, so far.
+  /// How often it has normalised so far.
   private var calls = 0
 
   init(_ place: Place, _ spoil: @escaping (_ values: inout [Double], _ call: Int) -> Void) {
     self.place = place
     self.spoil = spoil
+    super.init()
+    runner = { [unowned self] call in
+      try call.runOnCPU()
+      self.spoil(call)
+    }
   }
 
-  /// Its memory is the host's in truth; only the base class hides it.
-  private func spoil(_ tensor: Tensor, at places: Place...) {
-    guard places.contains(place), tensor.count > 0 else { return }
+  /// Spoils values in place. The memory is really the host's; only the base class hides that.
+  private func spoil(_ address: UnsafeMutableRawPointer?, _ dtype: DType, _ count: Int, at place: Place) {
+    guard place == self.place, let address, count > 0 else { return }
     func write<S: Scalar>(_ type: S.Type) {
-      let memory = UnsafeMutableBufferPointer(
-        start: tensor.storage.address.assumingMemoryBound(to: S.self), count: tensor.count)
+      let memory = UnsafeMutableBufferPointer(start: address.assumingMemoryBound(to: S.self), count: count)
       var values = memory.map(\.double)
       spoil(&values, calls)
       for index in memory.indices { memory[index] = S(values[index]) }
     }
-    write(tensor.dtype.scalarType)
+    write(dtype.scalarType)
   }
 
   override func copy(from source: Storage, to destination: UnsafeMutableRawBufferPointer) {
     super.copy(from: source, to: destination)
     if place == .reading, !destination.isEmpty { destination[destination.count - 1] ^= 1 }
   }
-  override func convert(_ source: Tensor, into destination: inout Tensor) throws {
-    try super.convert(source, into: &destination)
-    spoil(destination, at: .conversion)
-  }
-  override func apply(_ operation: Elementwise, _ first: Tensor, _ second: Tensor, into output: inout Tensor) throws {
-    try super.apply(operation, first, second, into: &output)
-    spoil(output, at: .arithmetic)
-  }
-  override func adamStep(
-    _ step: AdamStep, gradient: Tensor, parameter: inout Tensor, firstMoment: inout Tensor, secondMoment: inout Tensor
-  ) throws {
-    try super.adamStep(
-      step, gradient: gradient, parameter: &parameter, firstMoment: &firstMoment, secondMoment: &secondMoment)
-    spoil(parameter, at: .step)
-  }
-  override func normalize(
-    _ input: Tensor, over sharing: MomentSharing, scale: Tensor?, bias: Tensor?, epsilon: Double, epilogue: Epilogue,
-    into output: inout Tensor, mean: inout Tensor, invStd: inout Tensor
-  ) throws {
-    try super.normalize(
-      input, over: sharing, scale: scale, bias: bias, epsilon: epsilon, epilogue: epilogue, into: &output, mean: &mean,
-      invStd: &invStd)
-    calls += 1
-    spoil(output, at: .result)
-    spoil(mean, at: .mean)
-    spoil(invStd, at: .invStd)
-  }
-  override func normalize(
-    _ input: Tensor, mean: Tensor, invStd: Tensor, scale: Tensor?, bias: Tensor?, epilogue: Epilogue,
-    into output: inout Tensor
-  ) throws {
-    try super.normalize(
-      input, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue, into: &output)
-    spoil(output, at: .given)
-  }
-  override func normalizeGradient(
-    _ gradient: Tensor, input: Tensor, over sharing: MomentSharing?, mean: Tensor, invStd: Tensor, scale: Tensor?,
-    bias: Tensor?, epilogue: Epilogue, sums: inout Tensor, into inputGradient: inout Tensor,
-    residualGradient: inout Tensor?
-  ) throws {
-    try super.normalizeGradient(
-      gradient, input: input, over: sharing, mean: mean, invStd: invStd, scale: scale, bias: bias, epilogue: epilogue,
-      sums: &sums, into: &inputGradient, residualGradient: &residualGradient)
-    spoil(inputGradient, at: .gradient)
-    spoil(sums, at: .sums)
-    if let residualGradient { spoil(residualGradient, at: .residual) }
+
+  private func spoil(_ call: any Call) {
+    switch call {
+    case let call as NormCall:
+      let planes = call.planes
+      guard call.sharing != nil else { return spoil(call.output, planes.dtype, planes.valueCount, at: .given) }
+      calls += 1
+      spoil(call.output, planes.dtype, planes.valueCount, at: .result)
+      spoil(call.mean, .float64, planes.count, at: .mean)
+      spoil(call.invStd, .float64, planes.count, at: .invStd)
+    case let call as NormGradientCall:
+      spoil(call.inputGradient, call.planes.dtype, call.planes.valueCount, at: .gradient)
+      spoil(call.residualGradient, call.planes.dtype, call.planes.valueCount, at: .residual)
+      spoil(call.sums, .float64, 2 * call.planes.count, at: .sums)
+    case let call as RearrangeCall where call.input.dtype != call.output.dtype:
+      spoil(call.output.address, call.output.dtype, call.extents.reduce(1, *), at: .conversion)
+    case let call as BinaryCall:
+      spoil(call.output.address, call.output.dtype, call.extents.reduce(1, *), at: .arithmetic)
+    case let call as AdamCall:
+      spoil(call.parameter, call.dtype, call.count, at: .step)
+    default: break
+    }
   }
 }

@@ -4,8 +4,8 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-/// Bad input: one line on standard error that names the file or option and the fault, 64 for usage and 1 otherwise,
-/// and an existing output as it was.
+/// Bad input ends in one line on standard error, which names the file or option and says what is wrong with it, and in
+/// status 64 for usage or 1 for everything else. An existing output stays as it was.
 @Suite struct ErrorTests {
   private let folder = TemporaryFolder()
 
@@ -80,7 +80,7 @@ import Testing
     Fault("apply in.png -o out.png --weights four.safetensors --bias 1", 64, "--weights", "--bias"),
     Fault("apply in.png -o out.png --device quantum", 64, "--device", "quantum", "cpu"),
     Fault("transfer in.png in.png -o out.png --device quantum", 64, "--device", "quantum", "cpu"),
-    // Without a driver it is the driver that is missing, else the device.
+    // What is missing is the driver or, where there is one, the device.
     Fault("fit in.png in.png -o out.safetensors --device cuda:99", 64, "--device", "cuda"),
     Fault("bench --device opencl:99", 64, "--device", "opencl"),
     Fault("bench --device quantum --json", 64, "--device", "quantum"),
@@ -181,7 +181,7 @@ import Testing
       while [ -z "$(ls -A | grep '^.instnorm-')" ] && readlink /proc/$tool/exe >/dev/null; do :; done
       kill -TERM $tool; wait $tool
       """
-    // The write may be over before the signal is there; then another try.
+    // The write may be over before the signal arrives; then try again.
     for _ in 0..<10 {
       try write("old".utf8, to: folder.file("out.npy"))
       let shell = try Tool(shell: script, in: folder.path)
@@ -208,7 +208,8 @@ import Testing
     #expect(try NPY.read(from: folder.file("piped.npy")).shape == [2, 3, 4, 5])
   }
 
-  @Test(arguments: faults) func `is one line that says what is wrong, and nothing is lost`(fault: Fault) throws {
+  @Test(arguments: faults)
+  func `an error is one line that says what is wrong, and nothing is lost`(fault: Fault) throws {
     let tool = try Tool(fault.command.split(separator: " ").map(String.init), in: folder.path)
     #expect(tool.status == fault.status)
     #expect(tool.output == "")

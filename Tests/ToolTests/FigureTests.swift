@@ -1,39 +1,42 @@
+import Drawing
+import Figures
 import Foundation
 import ImageFiles
 import InstanceNorm
 import TestSupport
 import Testing
 
-#if canImport(FoundationXML)
-  import FoundationXML
-#endif
-
-/// The figure of the types: that it shows what the layers did.
+/// The figure of the types shows what the layers did.
 @Suite struct FigureTests {
   private let folder = TemporaryFolder()
 
-  private func draw(
-    _ x: Tensor? = nil, _ options: String..., sourceLocation: SourceLocation = #_sourceLocation
-  ) throws -> Drawing {
-    if let x { try NPY.write(x, to: folder.file("x.npy")) }
-    let arguments = ["figure", "-o", "figure.svg"] + (x == nil ? [] : ["--tensor", "x.npy"]) + options
-    let tool = try Tool(arguments, in: folder.path)
+  private func draw(_ x: Tensor) throws -> DrawnFigure {
+    try DrawnFigure(parsing: NormalizationFigure(of: Comparison(of: x), theme: .light).drawing.document)
+  }
+
+  /// What the tool draws.
+  private func run(_ options: String..., sourceLocation: SourceLocation = #_sourceLocation) throws -> DrawnFigure {
+    let tool = try Tool(["figure", "-o", "figure.svg"] + options, in: folder.path)
     #expect(
       tool.status == 0 && tool.output == "" && tool.errors == "", "\(tool.errors)", sourceLocation: sourceLocation)
-    return try Drawing(contentsOf: folder.file("figure.svg"))
+    return try DrawnFigure(parsing: document("figure.svg"))
+  }
+
+  private func document(_ name: String) throws -> String {
+    try String(contentsOfFile: folder.file(name), encoding: .utf8)
   }
 
   @Test func `without a tensor it shows the four types on random pictures, the same bytes each time`() throws {
-    let figure = try draw()
-    let first = try bytes(of: folder.file("figure.svg"))
+    let figure = try run()
+    let first = try document("figure.svg")
     #expect(figure.panels.map(\.title) == ["Batch", "Layer", "Instance", "Group (2 groups)"])
     #expect(figure.panels.map { Set($0.sets.values).count } == [6, 4, 24, 8])
     #expect(figure.panels.allSatisfy { $0.texts.first == $0.title && $0.sets.count == 24 })
     let instance = figure.panels[2]
     #expect(instance.texts.contains("means 0, deviations 1") && instance.texts.contains("24 means for 24 planes"))
     for other in [0, 1, 3] { #expect(!figure.panels[other].texts.contains("means 0, deviations 1")) }
-    _ = try draw()
-    #expect(try bytes(of: folder.file("figure.svg")) == first)
+    _ = try run()
+    #expect(try document("figure.svg") == first)
   }
 
   @Test(
@@ -77,7 +80,7 @@ import Testing
     #expect(figure.panels[2].texts.contains("2 means for 4 planes"))
   }
 
-  @Test func `sets that touch have different colours, of which there are eight at most`() throws {
+  @Test func `sets that touch have different colours, from eight at most`() throws {
     for shape in [[4, 6, 3, 3], [8, 8, 3, 3], [3, 7, 3, 3], [9, 16, 3, 3]] as [Shape] {
       for panel in try draw(.randomNormal(shape, seed: 5)).panels {
         #expect(Set(panel.colours.values).count <= 8)
@@ -124,18 +127,21 @@ import Testing
   }
 
   @Test func `arrays of rank 3, pictures and constant planes are drawn too`() throws {
-    #expect(try draw(.randomNormal([5, 4, 4], seed: 1)).panels[0].texts.contains("5 means for 5 planes"))
+    try NPY.write(.randomNormal([5, 4, 4], seed: 1), to: folder.file("x.npy"))
+    #expect(try run("--tensor", "x.npy").panels[0].texts.contains("5 means for 5 planes"))
     #expect(try draw(.zeros([2, 2, 1, 1])).panels[2].texts.contains("means 0, deviations 0"))
     try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
-    let figure = try draw(nil, "--tensor", "in.png")
+    let figure = try run("--tensor", "in.png")
     #expect(figure.texts.contains { $0.contains("(1, 3, 8, 9) in float32") })
   }
 
   @Test func `a drawing of many planes is bounded`() throws {
-    let figure = try draw(.randomNormal([40, 50, 2, 2], seed: 1))
+    let x = try Tensor.randomNormal([40, 50, 2, 2], seed: 1)
+    let drawing = try NormalizationFigure(of: Comparison(of: x), theme: .light).drawing
+    let figure = try DrawnFigure(parsing: drawing.document)
     #expect(figure.panels.allSatisfy { $0.sets.count == 64 })
     #expect(figure.texts.contains { $0.contains("400 of 2000 planes") })
-    #expect(try bytes(of: folder.file("figure.svg")).count < 1_000_000)
+    #expect(drawing.document.utf8.count < 1_000_000)
   }
 
   @Test func `as PNG it has twice the size`() throws {
@@ -143,88 +149,13 @@ import Testing
       let svg = try Tool(["figure", "-o", "figure.svg"] + options, in: folder.path)
       let png = try Tool(["figure", "-o", "figure.png"] + options, in: folder.path)
       #expect(svg.status == 0 && png.status == 0 && png.errors == "", "\(png.errors)")
-      let size = try Drawing(contentsOf: folder.file("figure.svg")).size
+      let size = try DrawnFigure(parsing: document("figure.svg")).size
       let picture = try Picture(contentsOf: folder.file("figure.png"))
       #expect(Double(picture.width) == 2 * size.width && Double(picture.height) == 2 * size.height)
       // Something is on it, and its ground is dark or light.
       let summary = try #require(try picture.colors.planeSummaries().first)
       #expect(summary.moments.variance > 0.01)
       #expect((summary.moments.mean < 0.5) == !options.isEmpty)
-    }
-  }
-}
-
-private struct Plane: Hashable {
-  let t: Int
-  let i: Int
-}
-
-/// What a test has to know of a drawing, by Foundation's parser, which also refuses what is not XML.
-private final class Drawing: NSObject, XMLParserDelegate {
-  struct Panel {
-    let title: String
-    var texts: [String] = []
-    var sets: [Plane: Int] = [:]
-    /// The colour of each plane's upper face.
-    var colours: [Plane: String] = [:]
-  }
-
-  private(set) var size = (width: 0.0, height: 0.0)
-  private(set) var panels: [Panel] = []
-  /// Those outside panels.
-  private(set) var texts: [String] = []
-
-  /// The groups that are open, and what the innermost plane is.
-  private var groups: [[String: String]] = []
-  private var plane: Plane?
-  private var text: String?
-
-  init(contentsOf path: String) throws {
-    super.init()
-    let parser = XMLParser(data: Data(try bytes(of: path)))
-    parser.delegate = self
-    try #require(parser.parse(), "\(String(describing: parser.parserError))")
-  }
-
-  func parser(
-    _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?,
-    attributes: [String: String]
-  ) {
-    switch element {
-    case "svg": size = (Double(attributes["width"] ?? "") ?? 0, Double(attributes["height"] ?? "") ?? 0)
-    case "text": text = ""
-    case "polygon":
-      if let plane, !panels.isEmpty, panels[panels.count - 1].colours[plane] == nil {
-        panels[panels.count - 1].colours[plane] = attributes["fill"]
-      }
-    case "g":
-      groups.append(attributes)
-      if let title = attributes["data-panel"] { panels.append(Panel(title: title)) }
-      let place = attributes["data-plane"]?.split(separator: ",").compactMap { Int($0) } ?? []
-      if place.count == 2, !panels.isEmpty {
-        let plane = Plane(t: place[0], i: place[1])
-        panels[panels.count - 1].sets[plane] = attributes["data-set"].flatMap { Int($0) }
-        self.plane = plane
-      }
-    default: break
-    }
-  }
-
-  func parser(_ parser: XMLParser, foundCharacters string: String) {
-    text?.append(string)
-  }
-
-  func parser(
-    _ parser: XMLParser, didEndElement element: String, namespaceURI: String?, qualifiedName: String?
-  ) {
-    switch element {
-    case "text":
-      if groups.isEmpty { texts.append(text ?? "") } else { panels[panels.count - 1].texts.append(text ?? "") }
-      text = nil
-    case "g":
-      groups.removeLast()
-      plane = nil
-    default: break
     }
   }
 }

@@ -3,7 +3,7 @@ import InstanceNorm
 import TestSupport
 import Testing
 
-/// The tool's test of a device. `BrokenPromiseTests` runs the same where a sanitizer watches.
+/// The verb `selftest`. Where a sanitizer watches, only `BrokenPromiseTests` runs the promises.
 @Suite(.disabled(if: Sanitizer.isAddress || Sanitizer.isThread, "it would take minutes"))
 struct SelftestTests {
   private struct Report: Decodable {

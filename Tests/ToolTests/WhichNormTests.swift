@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test(arguments: [(1, "Mean squared error: one seed."), (2, "Mean squared error: the median of 2 seeds; ")])
-  func `its chart says of how many seeds it is`(seeds: Int, words: String) throws {
+  func `its chart says how many seeds it shows`(seeds: Int, words: String) throws {
     let tool = try run("--quick", "--seeds", "\(seeds)", "-o", "chart.svg")
     #expect(tool.status == 0 && tool.errors == "", "\(tool.errors)")
     let chart = try String(contentsOfFile: folder.file("chart.svg"), encoding: .utf8)

@@ -1,94 +1,13 @@
 import InstanceNorm
 
-/// A layer on some data: run on a device, and on the CPU in float64 as the reference.
-struct Trial {
-  let name: String
-  /// (N, C, H, W), float64; rounded to the type that is tried.
-  let x: Tensor
-  /// Seeds of what else is drawn.
-  var seed: UInt64 = 1
-  var layer: (_ maps: Int) throws -> Normalization = { try InstanceNorm2D(numOfMaps: $0) }
-  /// What a layer needs before its call: a style. It is to be brought to the device.
-  var prepare: (_ norm: Normalization, _ device: Device) throws -> Void = { _, _ in }
-  /// Shaped as x.
-  var residual: Tensor?
-  /// Of which scales and biases are drawn.
-  var parameters = (scaleMean: 0.0, deviation: 2.0)
-  var types = DType.allCases
-  var layouts = Layout.allCases
-
-  /// Runs it in every type that the device computes in, and every layout.
-  func run(on device: Device, _ tally: inout Tally) {
-    for dtype in types where device.supportedTypes.contains(dtype) {
-      do {
-        let reference = try outcome(dtype, computingIn: .float64, .nchw, on: .cpu)
-        for layout in layouts {
-          tally.check("\(name), \(dtype), \(layout)") {
-            let found = try outcome(dtype, computingIn: dtype, layout, on: device)
-            return try Allowance(for: self, dtype, reference).fraction(of: found)
-          }
-        }
-      } catch {
-        tally.check("\(name), \(dtype), the reference") { throw error }
-      }
-    }
-  }
-
-  /// The gradient that goes backward.
-  fileprivate func gradient(_ dtype: DType) throws -> Tensor {
-    try .randomNormal(x.shape, seed: seed + 77, dtype: .float64).to(dtype)
-  }
-
-  fileprivate func made(_ dtype: DType, on device: Device) throws -> Normalization {
-    let norm = try layer(x.shape[1])
-    try norm.calcMode(dtype)
-    for (index, name) in ["scale", "bias"].enumerated() {
-      guard let variable = norm.vars[name] else { continue }
-      variable.data = try .randomNormal(
-        variable.data.shape, mean: index == 0 ? parameters.scaleMean : 0, deviation: parameters.deviation,
-        seed: seed + UInt64(index)
-      ).to(dtype.parameterDType)
-    }
-    try norm.to(device)
-    try prepare(norm, device)
-    return norm
-  }
-
-  func outcome(_ dtype: DType, computingIn wide: DType, _ layout: Layout, on device: Device) throws -> Outcome {
-    func placed(_ tensor: Tensor) throws -> Tensor { try tensor.to(dtype).to(wide).to(layout).to(device) }
-    return try Outcome(
-      of: made(wide, on: device), placed(x), residual: residual.map(placed), gradient: placed(gradient(dtype)))
-  }
-}
-
-/// What a layer made of some data, row by row.
-struct Outcome: Equatable {
-  let y: [Double]
-  let mean: [Double]
-  let invStd: [Double]
-  let dx: [Double]
-  let residualGrad: [Double]
-  let scaleGrad: [Double]
-  let biasGrad: [Double]
-
-  init(of norm: Normalization, _ x: Tensor, residual: Tensor?, gradient: Tensor) throws {
-    func values(_ tensor: Tensor?) throws -> [Double] { try tensor?.array(of: Double.self) ?? [] }
-    y = try values(residual.map { try norm(x, residual: $0) } ?? norm(x))
-    (mean, invStd) = (try values(norm.saveMean), try values(norm.saveInvVar))
-    dx = try values(norm.backward(gradient))
-    residualGrad = try values(norm.residualGrad)
-    (scaleGrad, biasGrad) = (try values(norm.scale?.grad), try values(norm.bias?.grad))
-  }
-}
-
-/// What the library's contract allows a device to differ by:
+/// How far the library's contract allows a device to be off:
 ///
 ///     |y - ref|  <= 1e-6 (|scale| max(1, |xhat|) + |bias| + |residual|)
 ///     |dx - ref| <= 4e-6 |scale| max|dy| invStd max(1, |xhat|)
 ///
-/// |scale| max|dy| being the largest among planes that share. Half-width types may be off by one in the last place
-/// besides. float64 is allowed 1e-8 of it, and what rounding a mean costs there.
-private struct Allowance {
+/// where |scale| max|dy| is the largest among the planes that share. Half-width types may be off by one in the last
+/// place on top of that. In float64 the factors are 1e-8 as large, and what rounding the mean costs is added.
+struct Allowance {
   private let reference: Outcome
   private let dtype: DType
   private let x: [Double]
@@ -96,10 +15,10 @@ private struct Allowance {
   private let maps: Int
   private let planeSize: Int
   private let sharing: MomentSharing
-  /// |scale| and |bias| of each map, at most.
+  /// The largest |scale| and |bias| of each map.
   private let scale: [Double]
   private let bias: [Double]
-  /// Of dy, the largest magnitude in each plane.
+  /// The largest magnitude of dy in each plane.
   private let gradient: [Double]
 
   init(for trial: Trial, _ dtype: DType, _ reference: Outcome) throws {
@@ -125,7 +44,7 @@ private struct Allowance {
     }
   }
 
-  /// Of a variable (C), (S, C) or (C, H, W), the largest magnitude for each map.
+  /// The largest magnitude for each map of a variable (C), (S, C) or (C, H, W).
   private static func largest(_ variable: Variable?, maps: Int) throws -> [Double]? {
     guard let data = variable?.data else { return nil }
     let inner = data.shape.rank == 3 ? data.count / maps : 1
@@ -140,7 +59,7 @@ private struct Allowance {
     let unit = dtype == .float64 ? 1e-14 : 1e-6
     var worst = 0.0
     func note(_ value: Double, _ expected: Double, _ allowed: Double) {
-      // Where even the true value is beyond the type, infinity is right.
+      // Infinity is right where even the true value is beyond the type.
       if value == expected || value == rounded(expected) { return }
       let error = abs(value - expected) / allowed
       worst = error <= worst ? worst : error.isNaN ? .infinity : error
@@ -176,7 +95,7 @@ private struct Allowance {
         }
       }
     }
-    // Sums of so many terms, none of them larger.
+    // The gradients of parameters are sums: how many terms each has, times the largest that one can be.
     let most = Double(gradient.count / maps * planeSize) * (gradient.max() ?? 0)
     let extra =
       dtype == .float64 ? 1 + zip(reference.mean, reference.invStd).reduce(0) { max($0, abs($1.0) * $1.1) } : 1
@@ -188,7 +107,7 @@ private struct Allowance {
     return worst
   }
 
-  /// Which planes share.
+  /// The set to which a plane belongs; planes of one set share their moments.
   private func set(of plane: Int) -> Int {
     switch sharing {
     case .instance: plane
@@ -203,7 +122,7 @@ private struct Allowance {
     return rounded(dtype.scalarType)
   }
 
-  /// What rounding may move a value by: one in the last place of a half-width type, and the smallest number.
+  /// How far rounding may move a value: by one in the last place of a half-width type, and by the smallest number.
   private func lastPlace(_ value: Double) -> Double {
     switch dtype {
     case .float16: max(value.binade.magnitude * 0x1p-10, 0x1p-24)

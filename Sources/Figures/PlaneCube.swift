@@ -1,30 +1,36 @@
 import Drawing
 
-/// A tensor as a block of cells, seen from above a corner: maps to the lower right, pictures to the upper right, the
-/// values of a plane down. Sets of planes that share their moments stand apart.
+/// A tensor as a block of cells, seen from above a corner: maps run to the lower right, pictures to the upper right, the
+/// values of a plane downwards. There are gaps between the sets of planes that share their moments.
 struct PlaneCube {
-  /// The set of picture t and map i, of those that are shown.
+  /// The set of the plane of picture t and map i, for the pictures and maps that are shown.
   let sets: [[Int]]
   /// A colour for each set.
   let colours: SetColours
   /// The length of a cell's edge in pixels.
   let edge: Double
 
-  /// How many cells stand for all of H W.
+  /// How many cells stand for the H W values of a plane.
   static let layers = 5
-  /// A cell's height, and the room between sets, in edges.
+  /// A cell's height and the gap between sets, in edges.
   private static let (height, gap) = (0.78, 0.34)
-  /// Of 30 degrees.
+  /// The angle is 30 degrees.
   private static let (cosine, sine) = (0.866, 0.5)
 
-  /// The largest edge with which a block of so many pictures and maps fits, however many sets it falls into.
+  /// The largest edge with which a block fits, however many sets there are.
+  ///
+  /// - Parameters:
+  ///   - pictures: how many pictures the block shows.
+  ///   - maps: how many maps it shows of each.
+  ///   - width: the room that it has, in pixels.
+  ///   - height: the room that it has, in pixels.
   static func edge(pictures: Int, maps: Int, width: Double, height: Double) -> Double {
     let sum = Double(pictures + maps) + Double(pictures + maps - 2) * gap
     return min(21, width / (sum * cosine), height / (sum * sine + Double(layers) * Self.height))
   }
 
   func draw(in svg: inout SVG, centre: SVG.Point) {
-    let view = View(self, centre: centre)
+    let view = Projection(self, centre: centre)
     for t in sets.indices.reversed() {
       for i in sets[t].indices {
         let set = sets[t][i]
@@ -35,8 +41,8 @@ struct PlaneCube {
     }
   }
 
-  /// A plane: the faces of it that can be seen.
-  private func drawColumn(_ t: Int, _ i: Int, _ colour: String, _ view: View, in svg: inout SVG) {
+  /// Draws a plane's visible faces.
+  private func drawColumn(_ t: Int, _ i: Int, _ colour: String, _ view: Projection, in svg: inout SVG) {
     let (u, v) = (view.maps[i], view.pictures[t])
     let (u1, v1) = (u + 1, v + 1)
     let top = Double(Self.layers) * Self.height
@@ -63,9 +69,9 @@ struct PlaneCube {
     if !seams.isEmpty { svg.lines(seams, stroke: background, width: 0.5) }
   }
 
-  /// Names along the edges.
+  /// Writes names along the edges.
   func label(in svg: inout SVG, centre: SVG.Point, maps: String, pictures: String) {
-    let view = View(self, centre: centre)
+    let view = Projection(self, centre: centre)
     let muted = svg.theme.muted
     let left = view[view.width / 2, 0, 0]
     svg.text(maps, at: SVG.Point(left.x - 5, left.y + 15), size: 11, anchor: .end, fill: muted)
@@ -75,8 +81,8 @@ struct PlaneCube {
     svg.text("H, W", at: SVG.Point(side.x - 6, side.y + 4), size: 11, anchor: .end, fill: muted)
   }
 
-  /// Where everything is: places along the axes, in edges, and their picture.
-  private struct View {
+  /// Where everything is: places along the axes, in edges, and the points of the drawing where these are seen.
+  private struct Projection {
     let maps: [Double]
     let pictures: [Double]
     private let edge: Double
@@ -95,7 +101,7 @@ struct PlaneCube {
     var width: Double { (maps.last ?? 0) + 1 }
     var depth: Double { (pictures.last ?? 0) + 1 }
 
-    /// Cells in a row, with a gap before each that stands apart from the one before it.
+    /// Places of cells in a row, with a gap before each that stands apart from the one before it.
     private static func places(_ count: Int, isApart: (Int) -> Bool) -> [Double] {
       var next = 0.0
       return (0..<count).map { index in

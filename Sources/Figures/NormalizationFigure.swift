@@ -1,39 +1,40 @@
 import Drawing
 import InstanceNorm
+import Text
 
-/// The types of normalisation side by side: for each a block of cells, coloured by which planes share their moments,
-/// and where the planes' means and deviations went.
-struct NormalizationFigure {
+/// The types of normalisation side by side, after the figure of Wu and He 2018: for each type a block of cells, coloured
+/// by which planes share their moments, and a plot of where the planes' means and deviations went.
+package struct NormalizationFigure {
   private let comparison: Comparison
   private let theme: Theme
   private let scatter: PlaneScatter
-  /// The whole tensor's mean and deviation, in which the planes before are measured, to fit the axes of those after; a
-  /// deviation of 1 where it has none.
+  /// The whole tensor's mean and deviation. The planes before are measured in these, so that they fit the axes of those
+  /// after. The deviation is 1 for a tensor that is constant.
   private let unit: (mean: Double, deviation: Double)
 
   private static let width = 880.0
   private static let margin = 16.0
   private static let panelWidth = (width - 2 * margin) / 4
-  /// The most maps and pictures of a block, and the most planes of a plot.
+  /// The most maps and pictures that a block shows, and the most planes that a plot shows.
   private static let (mostCells, mostDots) = (8, 400)
 
-  init(of comparison: Comparison, theme: Theme) {
+  package init(of comparison: Comparison, theme: Theme) {
     self.comparison = comparison
     self.theme = theme
     let whole = comparison.whole
     let deviation = whole.variance.squareRoot()
     unit = (whole.mean, deviation > 0 ? deviation : 1)
     let before = comparison.before.map { [unit] in Self.dot($0, in: unit) }
-    let after = comparison.runs.flatMap { $0.after.map { Self.dot($0) } }
+    let after = comparison.effects.flatMap { $0.after.map { Self.dot($0) } }
     scatter = PlaneScatter(fitting: before + after)
   }
 
-  var drawing: SVG {
+  package var drawing: SVG {
     var svg = SVG(width: Self.width, height: notes.isEmpty ? 606 : 628, theme: theme)
     drawHead(in: &svg)
-    for (index, run) in comparison.runs.enumerated() {
+    for (index, effect) in comparison.effects.enumerated() {
       let left = Self.margin + Double(index) * Self.panelWidth
-      svg.group([("panel", run.title)]) { drawPanel(run, left: left, in: &$0) }
+      svg.group([("panel", effect.title)]) { drawPanel(effect, left: left, in: &$0) }
     }
     drawFoot(in: &svg)
     return svg
@@ -70,7 +71,7 @@ struct NormalizationFigure {
     }
   }
 
-  /// What is only shown in part.
+  /// What the figure shows only in part.
   private var notes: [String] {
     let (pictures, maps) = (comparison.shape[0], comparison.shape[1])
     return [
@@ -80,7 +81,7 @@ struct NormalizationFigure {
     ].compactMap { $0 }
   }
 
-  /// The planes that are shown as dots: all, or as many as can be told apart, from every part.
+  /// The planes that are shown as dots: all of them, or evenly spread ones, as many as the eye can tell apart.
   private var shownPlanes: [Int] {
     let count = comparison.before.count
     let shown = min(count, Self.mostDots)
@@ -89,40 +90,40 @@ struct NormalizationFigure {
 
   // MARK: A panel
 
-  private func drawPanel(_ run: Comparison.Run, left: Double, in svg: inout SVG) {
+  private func drawPanel(_ effect: Comparison.Effect, left: Double, in svg: inout SVG) {
     let middle = left + Self.panelWidth / 2
     func line(_ text: String, _ y: Double, size: Double = 12, isBold: Bool = false, fill: String? = nil) {
       svg.text(text, at: SVG.Point(middle, y), size: size, anchor: .middle, fill: fill, isBold: isBold)
     }
-    let colours = SetColours(of: run.sets, maps: comparison.shape[1], theme: theme)
-    line(run.title, 112, size: 15, isBold: true)
-    drawCube(run, colours, centre: SVG.Point(middle, 203), in: &svg)
-    line(run.rule, 312, size: 12.5)
+    let colours = SetColours(of: effect.sets, maps: comparison.shape[1], theme: theme)
+    line(effect.title, 112, size: 15, isBold: true)
+    drawCube(effect, colours, centre: SVG.Point(middle, 203), in: &svg)
+    line(effect.rule, 312, size: 12.5)
     line(
-      "\(counted(run.setCount, "mean")) for \(counted(run.sets.count, "plane"))", 330, fill: theme.muted)
+      "\(counted(effect.setCount, "mean")) for \(counted(effect.sets.count, "plane"))", 330, fill: theme.muted)
     let plot = (corner: SVG.Point(left + 34, 364), width: Self.panelWidth - 48, height: 118.0)
     scatter.draw(
-      moves(of: run, colours), in: &svg, corner: plot.corner, width: plot.width, height: plot.height)
-    let summary = Self.summary(of: run.after)
+      moves(of: effect, colours), in: &svg, corner: plot.corner, width: plot.width, height: plot.height)
+    let summary = Self.summary(of: effect.after)
     line(summary.0, 528)
     line(summary.1, 545)
   }
 
-  private func drawCube(_ run: Comparison.Run, _ colours: SetColours, centre: SVG.Point, in svg: inout SVG) {
+  private func drawCube(_ effect: Comparison.Effect, _ colours: SetColours, centre: SVG.Point, in svg: inout SVG) {
     let (pictures, maps) = (comparison.shape[0], comparison.shape[1])
     let shown = (pictures: min(pictures, Self.mostCells), maps: min(maps, Self.mostCells))
-    let sets = (0..<shown.pictures).map { t in Array(run.sets[t * maps..<t * maps + shown.maps]) }
+    let sets = (0..<shown.pictures).map { t in Array(effect.sets[t * maps..<t * maps + shown.maps]) }
     let edge = PlaneCube.edge(pictures: shown.pictures, maps: shown.maps, width: 158, height: 150)
     let cube = PlaneCube(sets: sets, colours: colours, edge: edge)
     cube.draw(in: &svg, centre: centre)
     cube.label(in: &svg, centre: centre, maps: "C = \(maps)", pictures: "N = \(pictures)")
   }
 
-  private func moves(of run: Comparison.Run, _ colours: SetColours) -> [PlaneScatter.Move] {
+  private func moves(of effect: Comparison.Effect, _ colours: SetColours) -> [PlaneScatter.Move] {
     shownPlanes.map { plane in
       PlaneScatter.Move(
-        before: Self.dot(comparison.before[plane], in: unit), after: Self.dot(run.after[plane]),
-        colour: colours[run.sets[plane]])
+        before: Self.dot(comparison.before[plane], in: unit), after: Self.dot(effect.after[plane]),
+        colour: colours[effect.sets[plane]])
     }
   }
 
@@ -132,7 +133,7 @@ struct NormalizationFigure {
     PlaneScatter.Dot(mean: (plane.mean - unit.mean) / unit.deviation, deviation: plane.deviation / unit.deviation)
   }
 
-  /// What a type made of the planes' means and deviations, in two lines.
+  /// The means and deviations that a type gave the planes, in two lines.
   private static func summary(of planes: [PlaneSummary]) -> (String, String) {
     let (means, deviations) = (range(planes.map(\.mean)), range(planes.map(\.deviation)))
     return means.isOne && deviations.isOne
@@ -145,35 +146,4 @@ struct NormalizationFigure {
     if brief(least) == brief(most) { return (brief(least), true) }
     return ("\(twoDecimals(least)) to \(twoDecimals(most))", false)
   }
-}
-
-/// A colour for each set, such that neighbours differ.
-struct SetColours {
-  private let colours: [String]
-
-  /// - Parameter sets: of the planes t C + i, numbered in the order in which they first come.
-  init(of sets: [Int], maps: Int, theme: Theme) {
-    var neighbours: [Set<Int>] = Array(repeating: [], count: (sets.max() ?? -1) + 1)
-    for (plane, set) in sets.enumerated() {
-      // The planes before this one that touch it: the map beside it, and the three of the picture before.
-      let isFirst = plane % maps == 0
-      let touching = [
-        isFirst ? nil : plane - 1, isFirst ? nil : plane - maps - 1, plane - maps,
-        plane % maps == maps - 1 ? nil : plane - maps + 1,
-      ]
-      for other in touching.compactMap({ $0 }) where other >= 0 && sets[other] != set {
-        neighbours[set].insert(sets[other])
-        neighbours[sets[other]].insert(set)
-      }
-    }
-    var chosen: [Int] = []
-    for set in neighbours.indices {
-      let taken = Set(neighbours[set].filter { $0 < set }.map { chosen[$0] })
-      let wanted = (0..<theme.series.count).map { (set + $0) % theme.series.count }
-      chosen.append(wanted.first { !taken.contains($0) } ?? set % theme.series.count)
-    }
-    colours = chosen.map { theme.series[$0] }
-  }
-
-  subscript(set: Int) -> String { colours[set] }
 }

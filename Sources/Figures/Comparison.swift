@@ -1,36 +1,37 @@
 import InstanceNorm
+import Text
 
-/// The types of normalisation on the same data: what each did, read off the layers after they ran.
-struct Comparison {
+/// What each type of normalisation did to the same data, read off the layers after they ran.
+package struct Comparison {
   /// (N, C, H, W).
   let shape: Shape
   let dtype: DType
-  /// Of the planes t C + i of the data.
+  /// What each plane t C + i of the data was like.
   let before: [PlaneSummary]
-  /// Of all values of the data together.
+  /// The moments of all values of the data together.
   let whole: Moments
-  let runs: [Run]
+  let effects: [Effect]
 
   /// What one type did.
-  struct Run {
+  struct Effect {
     let title: String
     /// Which planes share, in words.
     let rule: String
-    /// The set of each plane t C + i: those of one number were given the same mean and variance, bit for bit.
+    /// A number for each plane t C + i: planes with the same number were given the same mean and variance, bit for bit.
     let sets: [Int]
-    /// Of the planes of the result.
+    /// What each plane of the result is like.
     let after: [PlaneSummary]
 
     var setCount: Int { (sets.max() ?? -1) + 1 }
   }
 
   /// Why there is nothing to compare.
-  enum Fault: Error, CustomStringConvertible {
+  package enum Fault: Error, CustomStringConvertible {
     case empty
     case notFinite(t: Int, i: Int)
     case tooLarge
 
-    var description: String {
+    package var description: String {
       switch self {
       case .empty: "it holds no values"
       case .notFinite(let t, let i): "map \(i) of picture \(t) holds values that are not finite"
@@ -40,7 +41,7 @@ struct Comparison {
   }
 
   /// - Throws: ``Fault``, and what the layers throw.
-  init(of x: Tensor) throws {
+  package init(of x: Tensor) throws {
     guard x.count > 0 else { throw Fault.empty }
     (shape, dtype) = (x.shape, x.dtype)
     before = try x.planeSummaries()
@@ -51,12 +52,12 @@ struct Comparison {
     whole = before.reduce(into: Moments()) { $0.merge($1.moments) }
     guard whole.mean.isFinite, whole.variance.isFinite else { throw Fault.tooLarge }
     let groups = Self.groups(of: maps)
-    // Without running statistics, since a mean of a single value is fine here.
-    runs = [
-      try Run("Batch", "all pictures of one map", BatchNorm2D(affine: false, trackRunningStats: false), on: x),
-      try Run("Layer", "all maps of one picture", LayerNorm2D(affine: false), on: x),
-      try Run("Instance", "each map of each picture alone", InstanceNorm2D(affine: false), on: x),
-      try Run(
+    // Running statistics would demand more than one value of each map; here one is fine.
+    effects = [
+      try Effect("Batch", "all pictures of one map", BatchNorm2D(affine: false, trackRunningStats: false), on: x),
+      try Effect("Layer", "all maps of one picture", LayerNorm2D(affine: false), on: x),
+      try Effect("Instance", "each map of each picture alone", InstanceNorm2D(affine: false), on: x),
+      try Effect(
         "Group (\(counted(groups, "group")))", "a group of maps of one picture",
         GroupNorm2D(groups: groups, affine: false), on: x),
     ]
@@ -69,7 +70,7 @@ struct Comparison {
   }
 }
 
-extension Comparison.Run {
+extension Comparison.Effect {
   init(_ title: String, _ rule: String, _ norm: Normalization, on x: Tensor) throws {
     self.title = title
     self.rule = rule
@@ -80,7 +81,7 @@ extension Comparison.Run {
     sets = Self.sets(zip(means, deviations).map { [$0.bitPattern, $1.bitPattern] })
   }
 
-  /// Numbers for what is equal, in the order in which it first comes.
+  /// A number for each distinct pair, in the order in which they first occur.
   private static func sets(_ statistics: [[UInt64]]) -> [Int] {
     var numbers: [[UInt64]: Int] = [:]
     return statistics.map { pair in
@@ -94,9 +95,4 @@ extension Comparison.Run {
 extension PlaneSummary {
   var mean: Double { moments.mean }
   var deviation: Double { moments.variance.squareRoot() }
-}
-
-/// "1 group", "2 groups".
-func counted(_ count: Int, _ noun: String) -> String {
-  "\(count) \(noun)\(count == 1 ? "" : "s")"
 }

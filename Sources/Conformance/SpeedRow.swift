@@ -1,27 +1,21 @@
 import Foundation
 import InstanceNorm
+import Text
 
 /// How fast the layer is on one shape, beside a copy of the same bytes within the device.
 struct SpeedRow: Encodable {
   let shape: [Int]
   let layout: String
   let dtype: String
-  /// Of one tensor.
+  /// The size of one tensor.
   let byteCount: Int
   let copy: Speed
   let forward: Speed
   /// Forward and backward, one after the other.
   let both: Speed
 
-  struct Speed: Encodable {
-    let seconds: Double
-    /// Of the tensors that have to be read and written, each once; 10^9 bytes a second.
-    let gigabytesPerSecond: Double
-    /// Of the copy's.
-    let share: Double
-  }
-
-  /// The rows for a device, each as soon as it is measured. What would not fit its memory is left out.
+  /// Measures a device, and hands over each row as soon as it is there. Shapes that its memory would not hold are
+  /// skipped.
   static func measureAll(on device: Device, _ found: (SpeedRow) throws -> Void) throws {
     for shape in device.isGPU ? largeShapes : smallShapes {
       for dtype in [DType.float32, .float16] {
@@ -32,7 +26,7 @@ struct SpeedRow: Encodable {
     }
   }
 
-  /// 256 MiB and more in float32, and one that is all overhead.
+  /// One that is all overhead, and some of 256 MiB and more in float32.
   private static let largeShapes: [Shape] = [
     [1, 64, 32, 32], [64, 256, 64, 64], [64, 64, 128, 128], [16, 64, 256, 256], [4, 32, 1024, 1024],
   ]
@@ -44,11 +38,8 @@ struct SpeedRow: Encodable {
     }
     let (x, dy) = (try random(1), try random(2))
     let copied = try Tensor(uninitializedLike: x)
-    let (forward, both) = (try InstanceNorm2D(numOfMaps: shape[1]), try InstanceNorm2D(numOfMaps: shape[1]))
-    for layer in [forward, both] {
-      try layer.calcMode(dtype)
-      try layer.to(device)
-    }
+    let forward = try device.instanceNorm(maps: shape[1], dtype)
+    let both = try device.instanceNorm(maps: shape[1], dtype)
     let medians = try device.medianTimes(
       [
         { try device.copyMemory(of: x, to: copied) },
@@ -60,31 +51,24 @@ struct SpeedRow: Encodable {
       ], group: device.isGPU ? 0.01 : 0.002, total: device.isGPU ? 1 : 0.3)
     (self.shape, self.layout, self.dtype, byteCount) = (shape.dimensions, layout.rawValue, dtype.rawValue, x.byteCount)
     func speed(_ index: Int, tensors: Double) -> Speed {
-      Speed(
-        seconds: medians[index], gigabytesPerSecond: tensors * Double(x.byteCount) / medians[index] / 1e9,
-        share: medians[0] * tensors / 2 / medians[index])
+      Speed(seconds: medians[index], copy: medians[0], tensors: tensors, byteCount: x.byteCount)
     }
     copy = speed(0, tensors: 2)
     self.forward = speed(1, tensors: 2)
     self.both = speed(2, tensors: 5)
   }
 
-  static let titles = columns([
-    "shape", "type", "layout", "copy", "forward", "GB/s", "share", "and backward", "GB/s", "share",
-  ])
+  private static let widths = [21, 7, 6, 10, 10, 5, 5, 12, 5, 5]
+
+  static let titles = tableRow(
+    ["shape", "type", "layout", "copy", "forward", "GB/s", "share", "and backward", "GB/s", "share"], widths: widths)
 
   var line: String {
     func cells(_ speed: Speed) -> [String] {
       [duration(speed.seconds), String(format: "%.0f", speed.gigabytesPerSecond), String(format: "%.2f", speed.share)]
     }
-    return Self.columns(
+    return tableRow(
       ["\(Shape(shape))", dtype, layout, String(format: "%.0f GB/s", copy.gigabytesPerSecond)] + cells(forward)
-        + cells(both))
-  }
-
-  private static func columns(_ cells: [String]) -> String {
-    zip(cells, [21, 7, 6, 10, 10, 5, 5, 12, 5, 5]).map { cell, width in
-      String(repeating: " ", count: max(0, width - cell.count)) + cell
-    }.joined(separator: "  ")
+        + cells(both), widths: Self.widths)
   }
 }

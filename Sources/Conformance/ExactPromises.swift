@@ -1,7 +1,7 @@
 import InstanceNorm
 
 extension Promise {
-  /// Promises on values, held against float64.
+  /// Promises about values, held against the CPU's in float64.
   static let exact = [
     Promise("planes of 1 to 300 values") { device, tally in
       for size in 1...300 {
@@ -18,7 +18,7 @@ extension Promise {
       }
     },
     Promise("a plane of 2^24 values") { device, tally in
-      // One map: the layouts are the same.
+      // With one map, the layouts are the same.
       Trial(
         name: "mean 1e5", x: try normal([1, 1, 4096, 4096], mean: 1e5), types: [.float32], layouts: [.nchw]
       ).run(on: device, &tally)
@@ -63,7 +63,7 @@ extension Promise {
       for activation in [Activation.none, .relu, .leakyReLU(slope: 0.25)] {
         for place in ResidualPlace.allCases {
           for residual in [nil, try lobes([2, 3, 21, 19], reach: 0.05, seed: 9)] {
-            // No value near 0, where rounding alone decides which slope it gets.
+            // No value lies near 0, where rounding alone decides which slope it gets.
             Trial(
               name: "\(activation), \(residual == nil ? "no residual" : "\(place)")", x: try lobes([2, 3, 21, 19]),
               layer: { try InstanceNorm2D(numOfMaps: $0, activation: activation, residualPlace: place) },

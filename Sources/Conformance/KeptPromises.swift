@@ -2,25 +2,21 @@ import Foundation
 import InstanceNorm
 
 extension Promise {
-  /// Promises that are kept or not.
+  /// Promises that are kept or broken, with nothing in between.
   static let kept = [
     Promise("the same bits from run to run, and in place") { device, tally in
       for shape in [[2, 3, 21, 19], [1, 2, 400, 400], [40, 30, 5, 5]] as [Shape] {
         let trial = Trial(name: "\(shape)", x: try normal(shape, mean: 2))
-        for dtype in device.supportedTypes {
-          for layout in Layout.allCases {
-            tally.require("\(shape), \(dtype), \(layout)") {
-              let first = try trial.outcome(dtype, computingIn: dtype, layout, on: device)
-              let again = try trial.outcome(dtype, computingIn: dtype, layout, on: device)
-              var x = try trial.x.to(dtype).to(layout).to(device)
-              let norm = try InstanceNorm2D(numOfMaps: shape[1])
-              try norm.calcMode(dtype)
-              try norm.to(device)
-              let y = try norm(x).toHost()
-              norm.reset()
-              try norm.normalize(inPlace: &x)
-              return try first == again && sameBits(x, y)
-            }
+        for (dtype, layout) in device.typesAndLayouts {
+          tally.require("\(shape), \(dtype), \(layout)") {
+            let first = try trial.outcome(dtype, computingIn: dtype, layout, on: device)
+            let again = try trial.outcome(dtype, computingIn: dtype, layout, on: device)
+            var x = try trial.x.placed(dtype, layout, device)
+            let norm = try device.instanceNorm(maps: shape[1], dtype)
+            let y = try norm(x).toHost()
+            norm.reset()
+            try norm.normalize(inPlace: &x)
+            return try first == again && sameBits(x, y)
           }
         }
       }
@@ -29,19 +25,15 @@ extension Promise {
       for (height, width) in [(5, 3), (40, 30), (300, 280)] {
         let x = try normal([6, 4, height, width], mean: 2)
         let one = try Tensor(Array(x.array(of: Double.self)[..<(4 * height * width)]), shape: [1, 4, height, width])
-        for dtype in device.supportedTypes {
-          for layout in Layout.allCases {
-            tally.require("planes of \(height) x \(width), \(dtype), \(layout)") {
-              func run(_ x: Tensor) throws -> [Double] {
-                let norm = try InstanceNorm2D(numOfMaps: 4)
-                try norm.calcMode(dtype)
-                try norm.to(device)
-                let x = try x.to(dtype).to(layout).to(device)
-                let (y, dx) = (try norm(x), try norm.backward(x))
-                return try [y, dx].flatMap { try $0.array(of: Double.self).prefix(one.count) }
-              }
-              return try run(x) == run(one)
+        for (dtype, layout) in device.typesAndLayouts {
+          tally.require("planes of \(height) x \(width), \(dtype), \(layout)") {
+            func run(_ x: Tensor) throws -> [Double] {
+              let norm = try device.instanceNorm(maps: 4, dtype)
+              let x = try x.placed(dtype, layout, device)
+              let (y, dx) = (try norm(x), try norm.backward(x))
+              return try [y, dx].flatMap { try $0.array(of: Double.self).prefix(one.count) }
             }
+            return try run(x) == run(one)
           }
         }
       }
@@ -52,19 +44,14 @@ extension Promise {
         for value in [Double.nan, .infinity] {
           var spoilt = x
           try spoilt.set(value, at: 1, 1, height / 2, width - 1)
-          for dtype in device.supportedTypes {
-            for layout in Layout.allCases {
-              tally.require("\(value) in \(height) x \(width), \(dtype), \(layout)") {
-                func run(_ x: Tensor) throws -> [Double] {
-                  let norm = try InstanceNorm2D(numOfMaps: 3)
-                  try norm.calcMode(dtype)
-                  try norm.to(device)
-                  return try norm(x.to(dtype).to(layout).to(device)).array(of: Double.self)
-                }
-                let plane = 4 * height * width..<5 * height * width
-                return zip(try run(x), try run(spoilt)).enumerated().allSatisfy { index, values in
-                  plane.contains(index) ? values.1.isNaN : values.0 == values.1
-                }
+          for (dtype, layout) in device.typesAndLayouts {
+            tally.require("\(value) in \(height) x \(width), \(dtype), \(layout)") {
+              func run(_ x: Tensor) throws -> [Double] {
+                try device.instanceNorm(maps: 3, dtype)(x.placed(dtype, layout, device)).array(of: Double.self)
+              }
+              let plane = 4 * height * width..<5 * height * width
+              return zip(try run(x), try run(spoilt)).enumerated().allSatisfy { index, values in
+                plane.contains(index) ? values.1.isNaN : values.0 == values.1
               }
             }
           }
@@ -75,19 +62,17 @@ extension Promise {
       let bias = [0, 0.3, -1e-3, 7e4]
       for value in [0, 1, -0.1, 1e-30, 6e4, 1e6, 3e38] {
         for (height, width) in [(1, 1), (9, 7), (80, 90)] {
-          for dtype in device.supportedTypes where dtype != .float16 || value < 65504 {
-            for layout in Layout.allCases {
-              tally.require("\(value) in \(height) x \(width), \(dtype), \(layout)") {
-                let norm = try InstanceNorm2D(numOfMaps: 4)
-                norm.bias?.data = try Tensor(bias).to(.float32)
-                try norm.calcMode(dtype)
-                try norm.to(device)
-                let x = try Tensor(
-                  repeating: value, shape: [2, 4, height, width], dtype: dtype, layout: layout, on: device)
-                let expected = try Tensor(bias).to(.float32).to(dtype).array(of: Double.self)
-                return try norm(x).array(of: Double.self).enumerated().allSatisfy {
-                  $1 == expected[$0 / (height * width) % 4]
-                }
+          for (dtype, layout) in device.typesAndLayouts where dtype != .float16 || value < 65504 {
+            tally.require("\(value) in \(height) x \(width), \(dtype), \(layout)") {
+              let norm = try InstanceNorm2D(numOfMaps: 4)
+              norm.bias?.data = try Tensor(bias).to(.float32)
+              try norm.calcMode(dtype)
+              try norm.to(device)
+              let x = try Tensor(
+                repeating: value, shape: [2, 4, height, width], dtype: dtype, layout: layout, on: device)
+              let expected = try Tensor(bias).to(.float32).to(dtype).array(of: Double.self)
+              return try norm(x).array(of: Double.self).enumerated().allSatisfy {
+                $1 == expected[$0 / (height * width) % 4]
               }
             }
           }
@@ -95,10 +80,16 @@ extension Promise {
       }
     },
     Promise("saved here, loaded on the CPU") { device, tally in
+      for dtype in DType.allCases {
+        tally.require("\(dtype) values, there and back") {
+          let x = try normal([3, 5, 7, 11]).to(dtype)
+          return try sameBits(x.to(device).toHost(), x)
+        }
+      }
       tally.require("a model after a step") {
         let model = try trainee()
         try model.to(device)
-        let x = try normal([4, 8, 15, 13], mean: 2).float(.nchw, device)
+        let x = try normal([4, 8, 15, 13], mean: 2).placed(.float32, .nchw, device)
         let optimizer = try Adam(learnRate: 0.05)
         try optimizer.setup(on: model)
         try model.backward(model(x))
@@ -115,9 +106,8 @@ extension Promise {
       }
     },
     Promise("what cannot be is an error, and nothing is lost") { device, tally in
-      let norm = try InstanceNorm2D(numOfMaps: 3)
-      try norm.to(device)
-      let x = try normal([2, 3, 9, 7]).float(.nchw, device)
+      let norm = try device.instanceNorm(maps: 3, .float32)
+      let x = try normal([2, 3, 9, 7]).placed(.float32, .nchw, device)
       let y = try norm(x).toHost()
       tally.requireError("another number of maps", where: { $0 is ModuleError }) {
         try norm(Tensor(repeating: 0, shape: [2, 4, 9, 7], on: device))
@@ -142,10 +132,7 @@ extension Promise {
       }
       for dtype in DType.allCases where !device.supportedTypes.contains(dtype) {
         tally.requireError("\(dtype), which the device does not compute in", where: { $0 is DeviceError }) {
-          let norm = try InstanceNorm2D(numOfMaps: 3)
-          try norm.calcMode(dtype)
-          try norm.to(device)
-          _ = try norm(normal([2, 3, 9, 7]).to(dtype).to(device)).toHost()
+          _ = try device.instanceNorm(maps: 3, dtype)(normal([2, 3, 9, 7]).to(dtype).to(device)).toHost()
         }
       }
       tally.require("a call after all of these") { try sameBits(norm(x), y) }
