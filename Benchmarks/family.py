@@ -7,6 +7,14 @@ and by scale and bias; PyTorch's is that of its forward call, taken again each t
 """
 
 import argparse
+
+# Arguments first: what follows takes seconds to import.
+parser = argparse.ArgumentParser(prog="script/compare family", description=__doc__.split("\n")[0])
+parser.add_argument("tool", help=argparse.SUPPRESS)
+parser.add_argument("--threads", type=int, default=2, help="of each (default: 2)")
+parser.add_argument("--rounds", type=int, default=3, help="how often they take turns (default: 3)")
+arguments = parser.parse_args()
+
 import json
 import statistics
 import subprocess
@@ -14,12 +22,6 @@ import time
 
 import torch
 import torch.nn.functional as F
-
-parser = argparse.ArgumentParser(prog="script/compare family", description=__doc__.split("\n")[0])
-parser.add_argument("tool", help=argparse.SUPPRESS)
-parser.add_argument("--threads", type=int, default=2, help="of each (default: 2)")
-parser.add_argument("--rounds", type=int, default=3, help="how often they take turns (default: 3)")
-arguments = parser.parse_args()
 
 SHAPES = [(1, 64, 32, 32), (1, 32, 256, 256), (8, 64, 128, 128)]
 TYPES = {

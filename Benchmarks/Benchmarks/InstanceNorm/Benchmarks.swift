@@ -37,4 +37,6 @@ let benchmarks: @Sendable () -> Void = {
       }
     }
   }
+
+  measureOperations()
 }
