@@ -195,7 +195,7 @@ INLINE void advance(walk *walk) {
   walk->map += walk->step;
   if (walk->map >= walk->maps) {
     walk->map -= walk->maps;
-    // Keeps it a branch, which is foreseen. A conditional move would be waited for at every vector.
+    // Keeps this a branch, which the processor predicts; a conditional move would be waited for at every vector.
     __asm__ volatile("");
   }
 }

@@ -70,8 +70,8 @@ package struct Tiling {
     return tiling.sharedBytes <= device.sharedLimit ? tiling : nil
   }
 
-  /// Leaves away planes that a block has no room for, down to one: what is known of many small planes takes more room
-  /// than their values. Several blocks should fit into what a processor has.
+  /// Makes the tile narrower until a block has room for it, down to one plane: the statistics of many small planes take
+  /// more room than their values. Several blocks should fit into what a processor has.
   private mutating func narrow(_ planes: Planes, copies: Int, on device: GPUProperties) {
     while width > 1, bytes(planes, copies: copies) > min(device.sharedLimit, 32 << 10) {
       self = Tiling(width: (width + 1) / 2, team: team, length: length, pieces: pieces)

@@ -1,8 +1,8 @@
 import Operations
 import Tensors
 
-/// The value of a loss, and its gradients by the variables of some modules, each of which it may call any number of
-/// times.
+/// The value of a loss, and its gradients by the variables of some modules. The loss may call each of them any number
+/// of times.
 ///
 ///     let (loss, gradients) = try valueAndGradients(of: forth, back) {
 ///       let (there, home) = (try forth(day), try back(dusk))

@@ -42,7 +42,7 @@ typedef struct {
   int exponent;
 } Sums;
 
-/// The sums of a thread's plane within the tile. Every thread of the block has to come by.
+/// The sums of a thread's plane within the tile. Every thread of the block has to call it.
 CALLED Sums sums_of(
     Tile tile, PASSED(NormKernelCall) call, LOCAL const VALUE *gradients, LOCAL const VALUE *values,
     GLOBAL const VALUE *residual, GLOBAL const PARAMETER *scale, GLOBAL const PARAMETER *bias,

@@ -110,7 +110,7 @@ INLINE void read_tile(Tile tile, GLOBAL const uint4 *source, LOCAL uint4 *target
 
 // MARK: What the threads of a team have together
 
-/// The largest of a team's numbers, known to all of its threads. Every thread of the block has to come by.
+/// The largest of a team's numbers, known to all of its threads. Every thread of the block has to call it.
 CALLED MAGNITUDE team_largest(Tile tile, PASSED(NormKernelCall) call, MAGNITUDE value, LOCAL MAGNITUDE *room) {
   room[THREAD] = value;
   for (int apart = call.team / 2; apart > 0; apart /= 2) {
@@ -163,7 +163,7 @@ INLINE Moments not_a_number(void) {
   return moments;
 }
 
-/// The moments of a thread's plane within the tile. Every thread of the block has to come by.
+/// The moments of a thread's plane within the tile. Every thread of the block has to call it.
 ///
 /// Values are brought to magnitudes below 4 by a power of two, so that no square leaves the range. Then their mean, and
 /// about it the sums of deviations, which make up for its rounding, and of their squares.
