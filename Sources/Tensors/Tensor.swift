@@ -185,6 +185,7 @@ extension Tensor {
   /// All values as an array, row by row (the last subscript varies fastest), converted to `S` where the dtype is
   /// another.
   public func array<S: Scalar>(of type: S.Type = S.self) throws -> [S] {
+    if count == 0 { return [] }
     func read<Source: Scalar>(_ source: Source.Type) throws -> [S] {
       try withUnsafeBuffer(of: Source.self) { buffer in
         if layout == .nchw {
