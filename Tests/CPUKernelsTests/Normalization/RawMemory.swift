@@ -68,6 +68,7 @@ final class RawMemory {
   var values: [Double] {
     func read<S: Scalar>(_ type: S.Type) -> [Double] {
       let base = address.assumingMemoryBound(to: S.self)
+      if count == 0 { return [] }
       return [Double](unsafeUninitializedCapacity: count) { buffer, written in
         for index in 0..<count { buffer[index] = base[index].double }
         written = count
