@@ -9,7 +9,7 @@ INLINE floats result_of(element_operation operation, float slope, floats a, floa
   // A NaN compares false: as the second it is taken for that, as the first it has to be asked for.
   case element_maximum: return a > b ? a : a != a ? a : b;
   case element_minimum: return a < b ? a : a != a ? a : b;
-  case element_gate: return b > 0.0f ? a : slope == 0 ? (floats)0.0f : a * slope;
+  case element_gate: return rectified_gradient(a, b, slope);
   }
 }
 

@@ -2,9 +2,7 @@
 
 INLINE floats value_of(element_function function, float a, float b, floats x) {
   switch (function) {
-  // NaN compares false, and so stays.
-  case element_relu: return x <= 0.0f ? (floats)0.0f : x;
-  case element_leaky_relu: return x < 0.0f ? x * a : x;
+  case element_rectify: return rectified(x, a);
   case element_tanh: return hyperbolic_tangent(x);
   case element_sigmoid: return logistic(x);
   case element_exp: return value(exponential_of(x));
@@ -25,9 +23,7 @@ INLINE floats value_of(element_function function, float a, float b, floats x) {
 /// dy times the slope; `v` is the function's value or its argument.
 INLINE floats gradient_of(element_function function, float a, float b, floats dy, floats v) {
   switch (function) {
-  // Not a product, which would keep NaN.
-  case element_relu: return v > 0.0f ? dy : (floats)0.0f;
-  case element_leaky_relu: return v > 0.0f ? dy : dy * a;
+  case element_rectify: return rectified_gradient(dy, v, a);
   case element_tanh: return dy * ((1.0f - v) * (1.0f + v));
   case element_sigmoid: return dy * (v * (1.0f - v));
   case element_exp: return dy * v;
@@ -46,8 +42,8 @@ INLINE floats gradient_of(element_function function, float a, float b, floats dy
 }
 
 #define EACH_FUNCTION(f)                                                                                               \
-  f(relu) f(leaky_relu) f(tanh) f(sigmoid) f(exp) f(log) f(square_root) f(absolute) f(square) f(clamp) f(softplus)     \
-      f(gelu) f(silu) f(negate) f(reciprocal)
+  f(rectify) f(tanh) f(sigmoid) f(exp) f(log) f(square_root) f(absolute) f(square) f(clamp) f(softplus) f(gelu)        \
+      f(silu) f(negate) f(reciprocal)
 
 INLINE void pointwise_of(norm_type type, element_function function, bool stream_output, float a, float b,
                          const char *x, char *y, size_t count) {

@@ -14,18 +14,14 @@
 // MARK: - Pieces of the formulas
 
 INLINE floats activated(norm_activation activation, float slope, floats n) {
-  // NaN compares false, and so stays.
-  // -0 becomes 0: so what is rounded before comes to the same as what is rounded after.
-  if (activation == norm_activation_relu) return n <= 0.0f ? (floats)0.0f : n;
-  if (activation == norm_activation_leaky) return n < 0.0f ? n * slope : n;
-  return n;
+  if (activation == norm_activation_none) return n;
+  return rectified(n, activation == norm_activation_relu ? 0 : slope);
 }
 
 /// dy times the activation's slope at n.
 INLINE floats deactivated(norm_activation activation, float slope, floats n, floats dy) {
-  if (activation == norm_activation_relu) return n > 0.0f ? dy : (floats)0.0f;
-  if (activation == norm_activation_leaky) return n > 0.0f ? dy : dy * slope;
-  return dy;
+  if (activation == norm_activation_none) return dy;
+  return rectified_gradient(dy, n, activation == norm_activation_relu ? 0 : slope);
 }
 
 /// float32 sums of one block in lanes, and what they have come to in float64.

@@ -206,3 +206,15 @@ INLINE size_t values_before_alignment(const void *to, size_t bytes) {
   if (over == 0 || over % bytes) return 0;
   return lanes - over / bytes;
 }
+
+// MARK: - ReLU and its like
+
+/// n, multiplied by the slope unless it is above 0; with a slope of 0, that is 0 and not a product, which would keep NaN.
+/// A NaN compares false, and so stays. -0 becomes 0 with ReLU: so what is rounded before comes to the same as what is
+/// rounded after.
+INLINE floats rectified(floats n, float slope) { return n <= 0.0f ? (slope == 0 ? (floats)0.0f : n * slope) : n; }
+
+/// dy times the slope at n.
+INLINE floats rectified_gradient(floats dy, floats n, float slope) {
+  return n > 0.0f ? dy : slope == 0 ? (floats)0.0f : dy * slope;
+}

@@ -71,16 +71,19 @@ package struct NormGradientCall: Call {
   package var inputGradient: UnsafeMutableRawPointer?
   /// dn; nil where nobody asks. Needs an `inputGradient`.
   package var residualGradient: UnsafeMutableRawPointer?
-  /// The gradients of a scale and a bias by element, (C, H W) of the scale's dtype: sums over N of dn xhat and of dn; nil
-  /// where nobody asks.
-  package var elementGradients: (scale: UnsafeMutableRawPointer, bias: UnsafeMutableRawPointer)?
+  /// The gradient of the scale, sums of dn xhat, of the scale's grain and the data's `parameterDType`; nil where nobody
+  /// asks. May be the scale itself unless that is by element.
+  package var scaleGradient: UnsafeMutableRawPointer?
+  /// The gradient of the bias, sums of dn, likewise. By element both are asked for, or neither.
+  package var biasGradient: UnsafeMutableRawPointer?
 
   package init(
     planes: Planes, gradient: UnsafeMutableRawPointer, input: UnsafeMutableRawPointer, scale: ParameterValues,
     bias: ParameterValues, activation: Activation = .none, residual: UnsafeMutableRawPointer? = nil,
     place: ResidualPlace = .afterActivation, sharing: MomentSharing? = .instance, mean: UnsafePointer<Double>,
     invStd: UnsafePointer<Double>, sums: UnsafeMutablePointer<Double>, inputGradient: UnsafeMutableRawPointer?,
-    residualGradient: UnsafeMutableRawPointer? = nil
+    residualGradient: UnsafeMutableRawPointer? = nil, scaleGradient: UnsafeMutableRawPointer? = nil,
+    biasGradient: UnsafeMutableRawPointer? = nil
   ) {
     self.planes = planes
     self.gradient = gradient
@@ -96,6 +99,14 @@ package struct NormGradientCall: Call {
     self.sums = sums
     self.inputGradient = inputGradient
     self.residualGradient = residualGradient
+    self.scaleGradient = scaleGradient
+    self.biasGradient = biasGradient
+  }
+
+  /// The gradients of a scale and a bias by element.
+  package var elementGradients: (scale: UnsafeMutableRawPointer, bias: UnsafeMutableRawPointer)? {
+    guard let scaleGradient, let biasGradient, scale.grain == .element || bias.grain == .element else { return nil }
+    return (scaleGradient, biasGradient)
   }
 
   /// Whether dx takes the place of what is read.
@@ -146,9 +157,7 @@ package struct ParameterValues {
       case 2: .plane
       default: .element
       }
-    self.init(
-      tensor.map { UnsafeRawPointer($0.storage.address) }, isDouble: tensor?.dtype == .float64, grain: grain,
-      absent: absent)
+    self.init(tensor?.storage.address, isDouble: tensor?.dtype == .float64, grain: grain, absent: absent)
   }
 
   /// Whether values differ within a plane.

@@ -2,10 +2,8 @@ import Tensors
 
 /// A function of one value. NaN stays NaN in all of them.
 public enum PointwiseFunction: Hashable, Sendable {
-  /// max(x, 0). The slope at 0 is 0.
-  case relu
-  /// x above 0, `slope` x below and at 0.
-  case leakyReLU(slope: Double)
+  /// ReLU and its like, which a normalisation can have as well.
+  case activation(Activation)
   case tanh
   /// 1 / (1 + exp(-x)).
   case sigmoid
@@ -35,6 +33,38 @@ public enum PointwiseFunction: Hashable, Sendable {
     switch self {
     case .tanh, .sigmoid, .exp, .squareRoot, .reciprocal: true
     default: false
+    }
+  }
+}
+
+extension PointwiseFunction {
+  /// max(x, 0). The slope at 0 is 0.
+  public static let relu = PointwiseFunction.activation(.relu)
+
+  /// x above 0, `slope` x below and at 0.
+  public static func leakyReLU(slope: Double) -> PointwiseFunction { .activation(.leakyReLU(slope: slope)) }
+}
+
+extension PointwiseFunction: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .activation(.relu): "relu"
+    case .activation(.leakyReLU(let slope)): "leakyReLU(slope: \(slope))"
+    case .activation(.none): "identity"
+    case .tanh: "tanh"
+    case .sigmoid: "sigmoid"
+    case .exp: "exp"
+    case .log: "log"
+    case .squareRoot: "squareRoot"
+    case .absolute: "absolute"
+    case .square: "square"
+    case .clamp(let least, let most): "clamp(\(least), \(most))"
+    case .softplus: "softplus"
+    case .gelu: "gelu"
+    case .silu: "silu"
+    case .negate: "negate"
+    case .reciprocal: "reciprocal"
+    case .affine(let scale, let offset): "affine(scale: \(scale), offset: \(offset))"
     }
   }
 }

@@ -30,9 +30,13 @@ extension GPUBackend {
   }
 
   package func run(_ call: NormGradientCall) throws {
+    try check(call.planes.dtype, "gradients")
+    if call.planes.count > 0 { try takeGradient(call) }
+    try writeParameterGradients(call)
+  }
+
+  private func takeGradient(_ call: NormGradientCall) throws {
     let planes = call.planes
-    try check(planes.dtype, "gradients")
-    guard planes.count > 0 else { return }
     if let gradients = call.elementGradients { try sumByElement(call, gradients.scale, gradients.bias) }
     guard planes.size > 0, call.inputGradient != nil, call.sharing?.isOfSinglePlanes(planes) == true,
       let tiling = Tiling.whole(planes, copies: 2, on: properties)
@@ -51,6 +55,34 @@ extension GPUBackend {
       .normalization, "sum_by_element", planes.dtype, items: planes.maps * planes.size, call.operands + [scale, bias],
       NormKernelCall(call, .known(planes))
     ) { "the gradients of parameters by element of \(planes)" }
+  }
+
+  /// Makes the gradients of scale and bias of the sums over planes, which have been taken.
+  private func writeParameterGradients(_ call: NormGradientCall) throws {
+    let planes = call.planes
+    let dtype = planes.dtype.parameterDType
+    let rows = UnsafeMutableRawPointer(call.sums)
+    for (target, grain, row) in [(call.scaleGradient, call.scale.grain, 1), (call.biasGradient, call.bias.grain, 0)] {
+      guard let target else { continue }
+      guard planes.images > 0 else {
+        let count = grain == .plane ? 0 : grain == .map ? planes.maps : planes.maps * planes.size
+        if count > 0 { try fill(target, byteCount: count * dtype.byteCount, with: 0) }
+        continue
+      }
+      guard planes.maps > 0, grain != .element else { continue }
+      let sums = rows + row * planes.count * 8
+      if grain == .plane {
+        try run(
+          RearrangeCall(
+            extents: [planes.count], input: View(sums, .float64, strides: [1]),
+            output: View(target, dtype, strides: [1])))
+      } else {
+        try run(
+          ReductionCall(
+            .sum, kept: [planes.maps], reduced: [planes.images],
+            input: View(sums, .float64, strides: [1, planes.maps]), output: View(target, dtype, strides: [1])))
+      }
+    }
   }
 
   // MARK: Steps

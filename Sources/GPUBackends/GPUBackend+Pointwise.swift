@@ -61,8 +61,7 @@ extension PointwiseKernelCall {
       self.b = bits(b)
     }
     switch function {
-    case .relu: set(POINTWISE_RELU)
-    case .leakyReLU(let slope): set(POINTWISE_LEAKY_RELU, slope)
+    case .activation(let activation): set(POINTWISE_RECTIFY, activation.negativeSlope)
     case .tanh: set(POINTWISE_TANH)
     case .sigmoid: set(POINTWISE_SIGMOID)
     case .exp: set(POINTWISE_EXP)

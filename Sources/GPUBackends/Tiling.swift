@@ -188,11 +188,7 @@ extension NormKernelCall {
     }
     scaleGrain = grain(scale)
     biasGrain = grain(bias)
-    switch activation {
-    case .none: self.activation = Int32(ACTIVATION_NONE)
-    case .relu: self.activation = Int32(ACTIVATION_RELU)
-    case .leakyReLU: self.activation = Int32(ACTIVATION_LEAKY_RELU)
-    }
+    isRectified = activation == .none ? 0 : 1
     slope = bits(activation.negativeSlope)
     hasResidual = residual ? 1 : 0
     residualFirst = place == .beforeActivation ? 1 : 0

@@ -13,7 +13,9 @@ public class PointwiseModule: Module {
   public override func forward(_ data: Tensor) throws -> Tensor { try data.applying(function) }
 
   /// What a layer before this one can do in its stead; nil for nothing.
-  var activation: Activation? { nil }
+  final var activation: Activation? {
+    if case .activation(let activation) = function { activation } else { nil }
+  }
 }
 
 /// max(x, 0). The slope at 0 is 0.
@@ -21,8 +23,6 @@ public final class ReLU: PointwiseModule {
   public init(name: String? = nil) {
     super.init(.relu, name: name)
   }
-
-  override var activation: Activation? { .relu }
 }
 
 /// x above 0, `slope` x below and at 0.
@@ -37,8 +37,6 @@ public final class LeakyReLU: PointwiseModule {
       throw ModuleError.argument(module: label, name: "slope", expected: "a finite number", got: "\(slope)")
     }
   }
-
-  override var activation: Activation? { .leakyReLU(slope: slope) }
 
   public override var blueprint: Blueprint {
     var blueprint = super.blueprint

@@ -106,11 +106,7 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     guard let style else { throw ModuleError.noStyle(module: label) }
     try check(style, for: input)
     var y = try blend(input, style: style)
-    switch activation {
-    case .none: break
-    case .relu: y = try y.relu()
-    case .leakyReLU(let slope): y = try y.leakyReLU(slope: slope)
-    }
+    if activation != .none { y = try y.applying(.activation(activation)) }
     return try residual.map { try y + $0 } ?? y
   }
 

@@ -4,8 +4,9 @@ import Tensors
 // PuzzleLib's life of a module: a call keeps its data, and a backward pass takes the gradient of that call. It is a shell
 // over what operations record.
 
-/// What the last call in training left, and the backward passes since.
-struct Life {
+/// What the last call in training left, and the backward passes since. (A class, so that to look at a part of it does
+/// not copy the whole.)
+final class Life {
   /// What a call was given and gave.
   struct Call {
     var inputs: [Tensor]
@@ -17,9 +18,16 @@ struct Life {
     var parts: [Module] = []
   }
 
-  var call: Call?
   /// A call that was one normalisation, whose graph is only made when it is asked for.
-  var single: (data: Tensor, scale: Tensor?, bias: Tensor?, result: Tensor)?
+  struct Single {
+    var data: Tensor
+    var scale: Tensor?
+    var bias: Tensor?
+    var result: Tensor
+  }
+
+  var call: Call?
+  var single: Single?
   var grads: [Tensor?] = []
   /// How many calls there were since the last backward pass.
   var callCount = 0
@@ -27,9 +35,9 @@ struct Life {
 
 extension Module {
   /// The data of the last call in training.
-  public final var inData: Tensor? { life.call?.inputs.first ?? life.single?.data }
+  public final var inData: Tensor? { life.single?.data ?? life.call?.inputs.first }
   /// What it gave.
-  public final var data: Tensor? { life.call?.outputs.first?.withoutOrigin ?? life.single?.result }
+  public final var data: Tensor? { life.single?.result ?? life.call?.outputs.first?.withoutOrigin }
   /// The gradient by its data that the last backward pass gave.
   public final var grad: Tensor? { life.grads.first ?? nil }
   /// The gradients by all its inputs, in their order: of a normalisation with a residual by the data and the residual.
@@ -47,8 +55,8 @@ extension Module {
     if Recording.current == nil {
       try checkDataShape(data.shape)
       try checkDataType(data.dtype)
+      if let result = try callAlone(data) { return result }
       guard reachesVariables else { return try forward(data) }
-      if let result = try liveAlone(data) { return result }
       return try live([data]) { [try forward($0[0])] }[0]
     }
     return try call([data]) { [try forward($0[0])] }[0]
@@ -91,8 +99,10 @@ extension Module {
 
   /// Lets go of the last call's results, so that their memory can become the next one's.
   final func letGo() {
-    for part in life.call?.parts ?? [] { part.life = Life() }
-    life.call = nil
+    if life.call != nil {
+      for part in life.call?.parts ?? [] { part.life = Life() }
+      life.call = nil
+    }
     life.single = nil
     if !life.grads.isEmpty { life.grads = [] }
   }
@@ -213,16 +223,20 @@ extension Module {
   }
 
   private func checkGrads(_ grads: [Tensor]) throws {
-    let outputs = life.single.map { [$0.result] } ?? life.call?.outputs ?? []
-    guard grads.count == outputs.count else {
-      throw ModuleError.inputCount(module: label, expected: outputs.count, got: grads.count)
+    if grads.count == 1, let output = life.single?.result { return try check(grads[0], of: output, isOnly: true) }
+    let outputs = life.call?.outputs ?? []
+    let count = life.single == nil ? outputs.count : 1
+    guard grads.count == count else {
+      throw ModuleError.inputCount(module: label, expected: count, got: grads.count)
     }
-    for (grad, output) in zip(grads, outputs) {
-      if grads.count == 1 { try checkGradShape(grad.shape) }
-      try checkGradType(grad.dtype)
-      guard grad.isBeside(output) else {
-        throw DeviceError.mismatch(operation: "\(label), backward", expected: output.device, got: grad.device)
-      }
+    for (grad, output) in zip(grads, outputs) { try check(grad, of: output, isOnly: count == 1) }
+  }
+
+  private func check(_ grad: Tensor, of output: Tensor, isOnly: Bool) throws {
+    if isOnly { try checkGradShape(grad.shape) }
+    try checkGradType(grad.dtype)
+    guard grad.isBeside(output) else {
+      throw DeviceError.mismatch(operation: "\(label), backward", expected: output.device, got: grad.device)
     }
   }
 
@@ -263,8 +277,12 @@ extension Module {
 }
 
 extension Variable {
+  /// The gradient, where nobody else has its memory, so that a new one can be written there when all else is done.
+  var gradMemory: Tensor? { grad.shape.rank < 3 && grad.isUnique() ? grad : nil }
+
   /// grad = scale new + momentum grad.
   func take(_ new: Tensor, _ scale: Double, _ momentum: Double) throws {
+    if new.storage === grad.storage { return }
     if scale == 1, momentum == 0, new.layout == grad.layout {
       grad = new.withoutOrigin
     } else {

@@ -128,10 +128,10 @@ open class Module: CustomStringConvertible {
     name.map { "\(className) \($0)" } ?? className
   }
 
-  /// A call that is kept of a module that is one operation, without the cost of recording it; nil for others.
-  func liveAlone(_ data: Tensor) throws -> Tensor? { nil }
+  /// The call of a module that is one operation, without the cost of recording it; nil for others.
+  func callAlone(_ data: Tensor) throws -> Tensor? { nil }
 
-  /// The backward pass of a call that ``liveAlone(_:)`` made, once the gradient is known to fit; nil for others.
+  /// The backward pass of a call that ``callAlone(_:)`` kept, once the gradient is known to fit; nil for others.
   func backwardAlone(
     _ grad: Tensor, updParamGrads: Bool, updGrad: Bool, scale: Double, momentum: Double
   ) throws -> [Tensor?]? { nil }

@@ -64,7 +64,7 @@ extension Normalization {
     let attributes = attributes(activation)
     let result: Tensor
     if residual == nil, !isRecorded {
-      result = try Normalize.apply(input, scale, bias, attributes, &statistics, keepsStatistics: train)
+      result = try Normalize.applyChecked(input, scale, bias, attributes, &statistics, keepsStatistics: train)
     } else {
       var operation = Normalize(
         input, scale: scale, bias: bias, residual: residual, attributes, statistics: statistics)
@@ -100,12 +100,6 @@ extension Normalization {
     // A recording that no backward pass of this module goes with has its own.
     if Recording.current?.isLife ?? true { self.statistics = statistics }
     if tracksRunningStats, input.count > 0, let statistics { try track(statistics, of: input) }
-  }
-
-  /// The last call, where it was one normalisation.
-  func singleOperation(_ data: Tensor, _ scale: Tensor?, _ bias: Tensor?) -> Normalize {
-    Normalize(
-      data.withoutOrigin, scale: scale, bias: bias, attributes(activation), statistics: statistics)
   }
 
   /// Checks all that a call rests on, and makes the variables where the data is the first.

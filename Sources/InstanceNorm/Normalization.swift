@@ -211,18 +211,22 @@ public class Normalization: Module {
     try normalize(input, scale, bias, residual: residual, activation: activation)
   }
 
-  final override func liveAlone(_ data: Tensor) throws -> Tensor? {
+  final override func callAlone(_ data: Tensor) throws -> Tensor? {
     guard options.isOneOperation, data.shape.rank == spatialRank + 2 else { return nil }
+    guard train else {
+      let (scale, bias) = try prepare(for: data)
+      return try normalize(data, scale, bias, residual: nil, activation: activation)
+    }
     letGo()
     do {
       let (scale, bias) = try prepare(for: data)
       let result: Tensor
-      if tracksRunningStats || !train {
+      if tracksRunningStats {
         result = try normalize(data, scale, bias, residual: nil, activation: activation)
       } else {
-        result = try Normalize.apply(data, scale, bias, ownAttributes, &statistics, keepsStatistics: true)
+        result = try Normalize.applyChecked(data, scale, bias, ownAttributes, &statistics, keepsStatistics: true)
       }
-      life.single = (data, scale, bias, result)
+      life.single = Life.Single(data: data, scale: scale, bias: bias, result: result)
       life.callCount += 1
       return result
     } catch {
@@ -234,24 +238,34 @@ public class Normalization: Module {
   final override func backwardAlone(
     _ grad: Tensor, updParamGrads: Bool, updGrad: Bool, scale factor: Double, momentum: Double
   ) throws -> [Tensor?]? {
-    guard let (data, scaleValues, biasValues, _) = life.single else { return nil }
-    let trained = updParamGrads && train ? [scale, bias].compactMap { $0 }.filter(\.isReached) : []
-    for variable in trained { try check(variable) }
-    let found = try NormalizeGradient.gradients(
-      of: singleOperation(data, scaleValues, biasValues), data.agreeing(grad, "\(label), backward").withoutOrigin,
-      byInput: updGrad,
-      byParameters: !trained.isEmpty)
-    for variable in trained {
-      if let new = variable === scale ? found.scale : found.bias { try variable.take(new, factor, momentum) }
+    guard life.single != nil, let statistics else { return nil }
+    // Taken out meanwhile, which counts no references.
+    var taken: Life.Single?
+    swap(&taken, &life.single)
+    defer { swap(&taken, &life.single) }
+    guard let single = taken else { return nil }
+    func trained(_ variable: Variable?) throws -> Variable? {
+      guard updParamGrads, let variable, variable.isReached else { return nil }
+      try check(variable)
+      return variable
     }
+    let (scale, bias) = (try trained(scale), try trained(bias))
+    var found = NormalizeGradient.Outputs()
+    if factor == 1, momentum == 0 { (found.scale, found.bias) = (scale?.gradMemory, bias?.gradMemory) }
+    try NormalizeGradient.take(
+      &found, single.data.agreeing(grad, "\(label), backward"), single.data, single.scale, single.bias, ownAttributes,
+      statistics, byInput: updGrad, byParameters: scale != nil || bias != nil)
+    if let scale, let new = found.scale { try scale.take(new, factor, momentum) }
+    if let bias, let new = found.bias { try bias.take(new, factor, momentum) }
     return updGrad ? [found.input] : []
   }
 
   final override func recordedCall() throws -> Life.Call? {
-    guard let (data, scale, bias, result) = life.single else { return try super.recordedCall() }
-    var operation = singleOperation(data, scale, bias)
-    let leaf = operation.record(input: data)
-    let call = Life.Call(inputs: [data], nodes: [leaf], outputs: [result.made(by: operation)])
+    guard let single = life.single else { return try super.recordedCall() }
+    var operation = Normalize(
+      single.data.withoutOrigin, scale: single.scale, bias: single.bias, attributes(activation), statistics: statistics)
+    let leaf = operation.record(input: single.data)
+    let call = Life.Call(inputs: [single.data], nodes: [leaf], outputs: [single.result.made(by: operation)])
     life.call = call
     life.single = nil
     return call

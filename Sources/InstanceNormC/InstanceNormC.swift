@@ -92,17 +92,14 @@ public func instnorm_backward(
       let room = try missing.map { try MemoryPool.shared.allocate(byteCount: $0) }
       defer { if let room, let missing { MemoryPool.shared.deallocate(room, byteCount: missing) } }
       try withSums(count: 2 * planes.count) { sums in
-        if planes.count > 0 {
-          let call = NormGradientCall(
+        try options.backend().run(
+          NormGradientCall(
             planes: planes, gradient: dy.address, input: x.address, scale: scale.values(absent: 1),
             bias: bias.values(absent: 0), activation: options.activation, residual: residual.base,
             place: options.place, mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
             invStd: UnsafePointer(inverses.address.assumingMemoryBound(to: Double.self)), sums: sums,
-            inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil)
-          try options.backend().run(call)
-        }
-        if let dbias = dbias.base { addPictures(sums, planes, into: dbias) }
-        if let dscale = dscale.base { addPictures(sums + planes.count, planes, into: dscale) }
+            inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil,
+            scaleGradient: dscale.base, biasGradient: dbias.base))
       }
     }
   }
@@ -118,19 +115,6 @@ private func withSums(count: Int, _ body: (UnsafeMutablePointer<Double>) throws 
     let sums = try MemoryPool.shared.allocate(byteCount: byteCount)
     defer { MemoryPool.shared.deallocate(sums, byteCount: byteCount) }
     try body(sums.assumingMemoryBound(to: Double.self))
-  }
-}
-
-/// Adds up the values of each map, (N, C), as the type of parameters.
-private func addPictures(_ values: UnsafePointer<Double>, _ planes: Planes, into target: UnsafeMutableRawPointer) {
-  for map in 0..<planes.maps {
-    var total = 0.0
-    for image in 0..<planes.images { total += values[image * planes.maps + map] }
-    if planes.dtype == .float64 {
-      target.storeBytes(of: total, toByteOffset: map * 8, as: Double.self)
-    } else {
-      target.storeBytes(of: Float(total), toByteOffset: map * 4, as: Float.self)
-    }
   }
 }
 

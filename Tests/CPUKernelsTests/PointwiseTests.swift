@@ -74,7 +74,7 @@ import Testing
     let (input, output) = (Memory(.float64, [x]), Memory(.float64, 1))
     // What the kernels have of a number of the function's.
     var function = function
-    if case .leakyReLU(let slope) = function { function = .leakyReLU(slope: Double(Float(slope))) }
+    if case .activation(let activation) = function { function = .activation(activation.rounded(for: .float32)) }
     ReferencePointwise(
       PointwiseCall(function, .float64, count: 1, input: input.address, output: output.address)
     ).run(0..<1)

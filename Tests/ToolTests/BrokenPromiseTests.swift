@@ -36,7 +36,7 @@ import Testing
     Fault("gradients are off", .gradient, breaks: "few and many planes, small and large") { values, _ in
       for index in values.indices { values[index] *= 1.001 }
     },
-    Fault("sums are off", .sums, breaks: "few and many planes, small and large") { values, _ in
+    Fault("gradients of parameters are off", .parameters, breaks: "few and many planes, small and large") { values, _ in
       for index in values.indices { values[index] = values[index] * 1.01 + 1 }
     },
     Fault("a residual's gradient is off", .residual, breaks: "an activation and a residual, fused in both places") {
@@ -95,7 +95,7 @@ import Testing
 /// A device that spoils what it computes in one place.
 final class FaultyBackend: FarBackend, @unchecked Sendable {
   enum Place {
-    case result, mean, invStd, gradient, sums, residual, given, conversion, arithmetic, step, reading
+    case result, mean, invStd, gradient, parameters, residual, given, conversion, arithmetic, step, reading
   }
 
   private let place: Place
@@ -142,7 +142,10 @@ final class FaultyBackend: FarBackend, @unchecked Sendable {
     case let call as NormGradientCall:
       spoil(call.inputGradient, call.planes.dtype, call.planes.valueCount, at: .gradient)
       spoil(call.residualGradient, call.planes.dtype, call.planes.valueCount, at: .residual)
-      spoil(call.sums, .float64, 2 * call.planes.count, at: .sums)
+      let dtype = call.planes.dtype.parameterDType
+      for gradient in [call.scaleGradient, call.biasGradient] {
+        spoil(gradient, dtype, call.planes.maps, at: .parameters)
+      }
     case let call as RearrangeCall where call.input.dtype != call.output.dtype:
       spoil(call.output.address, call.output.dtype, call.extents.reduce(1, *), at: .conversion)
     case let call as BinaryCall:

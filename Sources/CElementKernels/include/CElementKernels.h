@@ -16,8 +16,7 @@
 // MARK: - Functions of one value
 
 typedef enum __attribute__((enum_extensibility(closed))) element_function {
-  element_relu,
-  element_leaky_relu,
+  element_rectify,
   element_tanh,
   element_sigmoid,
   element_exp,
@@ -39,7 +38,7 @@ typedef struct element_pointwise {
   element_function function;
   /// Whether outputs go past the caches.
   bool stream;
-  /// The slope of leaky ReLU, the ends of clamp, scale and offset.
+  /// The slope of rectify below 0, the ends of clamp, scale and offset.
   double a, b;
 } element_pointwise;
 

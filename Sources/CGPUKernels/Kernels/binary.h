@@ -9,8 +9,7 @@ INLINE REAL binary_value(int function, REAL a, REAL b, REAL slope) {
   // NaN is what is not even itself.
   case BINARY_MAXIMUM: return a > b || a != a ? a : b;
   case BINARY_MINIMUM: return a < b || a != a ? a : b;
-  // Not a product for a slope of 0, which would keep NaN.
-  default: return b > 0 ? a : slope == 0 ? 0 : a * slope;
+  default: return rectified_gradient(a, b, slope);
   }
 }
 

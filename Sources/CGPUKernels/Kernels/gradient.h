@@ -14,12 +14,10 @@ typedef struct {
 /// dy times the activation's slope at scale xhat + bias.
 INLINE REAL activation_gradient(
     PASSED(NormKernelCall) call, REAL dy, REAL xhat, REAL scale, REAL bias, REAL added, REAL slope) {
-  if (call.activation == ACTIVATION_NONE) return dy;
+  if (!call.isRectified) return dy;
   REAL n = fma(xhat, scale, bias);
   if (call.hasResidual && call.residualFirst) n += added;
-  if (n > 0) return dy;
-  // Not a product for ReLU, which would keep NaN.
-  return call.activation == ACTIVATION_RELU ? 0 : dy * slope;
+  return rectified_gradient(dy, n, slope);
 }
 
 INLINE Gradient gradient_of(PASSED(NormKernelCall) call, Affine affine, REAL dy, REAL x, REAL added, REAL slope) {
@@ -32,7 +30,7 @@ INLINE Gradient gradient_of(PASSED(NormKernelCall) call, Affine affine, REAL dy,
 
 /// Whether the residual decides the activation's slope.
 INLINE int reads_residual(PASSED(NormKernelCall) call) {
-  return call.hasResidual && call.residualFirst && call.activation != ACTIVATION_NONE;
+  return call.hasResidual && call.residualFirst && call.isRectified;
 }
 
 typedef struct {
@@ -156,7 +154,7 @@ INLINE Combination get_combination(LOCAL const REAL *fields, int width, int lane
 INLINE void make_gradients(
     PASSED(NormKernelCall) call, LOCAL const REAL *fields, const REAL *added, REAL slope, const REAL *xhats,
     REAL *gradients) {
-  if (call.activation == ACTIVATION_NONE) return;
+  if (!call.isRectified) return;
   REAL scales[LANES], biases[LANES];
   field_values(fields + 4 * call.width, !call.mapsLast, scales);
   field_values(fields + 5 * call.width, !call.mapsLast, biases);

@@ -421,13 +421,6 @@ INLINE REAL place_parameter(
   return values[(tile.plane + lane) % call.maps * call.size + place];
 }
 
-/// What the activation makes of n. NaN stays.
-INLINE REAL activated(REAL n, int activation, REAL slope) {
-  if (activation == ACTIVATION_NONE) return n;
-  if (activation == ACTIVATION_RELU) return n < 0 ? 0 : n;
-  return n < 0 ? n * slope : n;
-}
-
 /// Normalises a tile from shared memory or, where that is null, from the tensor.
 INLINE void write_normalized(
     Tile tile, PASSED(NormKernelCall) call, LOCAL const uint4 *copy, GLOBAL const uint4 *input,
@@ -457,7 +450,7 @@ INLINE void write_normalized(
       for (int k = 0; k < LANES; k++) {
         REAL n = fma(values[k], scales[k], biases[k]);
         if (call.hasResidual && call.residualFirst) n += added[k];
-        n = activated(n, call.activation, slope);
+        n = rectified(n, slope);
         if (call.hasResidual && !call.residualFirst) n += added[k];
         values[k] = n;
       }
@@ -477,7 +470,7 @@ INLINE void write_normalized(
       }
       REAL n = fma(xhat_of(affine, values[k]), affine.scale, affine.bias);
       if (call.hasResidual && call.residualFirst) n += added[k];
-      n = activated(n, call.activation, slope);
+      n = rectified(n, slope);
       if (call.hasResidual && !call.residualFirst) n += added[k];
       values[k] = n;
       advance(tile, call, &lane, &place);

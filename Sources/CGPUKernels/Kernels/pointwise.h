@@ -17,8 +17,7 @@ INLINE REAL part_of(REAL x, REAL share) { return share == 0 ? 0 : x * share; }
 /// f(x). What `a` and `b` are is said in KernelCalls.h.
 CALLED REAL function_value(int function, REAL x, REAL a, REAL b) {
   switch (function) {
-  case POINTWISE_RELU: return x < 0 ? 0 : x;
-  case POINTWISE_LEAKY_RELU: return x < 0 ? x * a : x;
+  case POINTWISE_RECTIFY: return rectified(x, a);
   case POINTWISE_TANH: return tanh(x);
   case POINTWISE_SIGMOID: return sigmoid(x);
   case POINTWISE_EXP: return exp(x);
@@ -39,8 +38,7 @@ CALLED REAL function_value(int function, REAL x, REAL a, REAL b) {
 /// dy f'(x), `v` being f(x) where the slope is of that, else x. A slope of 0 is no product, which would keep NaN.
 CALLED REAL function_gradient(int function, REAL dy, REAL v, REAL a, REAL b) {
   switch (function) {
-  case POINTWISE_RELU: return v > 0 ? dy : 0;
-  case POINTWISE_LEAKY_RELU: return v > 0 ? dy : dy * a;
+  case POINTWISE_RECTIFY: return rectified_gradient(dy, v, a);
   case POINTWISE_TANH: return dy * fma(-v, v, (REAL)1);
   case POINTWISE_SIGMOID: return dy * (v * (1 - v));
   case POINTWISE_EXP: return dy * v;

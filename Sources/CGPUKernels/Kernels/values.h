@@ -53,6 +53,14 @@ INLINE REAL real_of(VALUE value) { return value; }
 INLINE VALUE value_of(REAL real) { return real; }
 #endif
 
+/// ReLU and its like: n, multiplied by the slope unless it is above 0; with a slope of 0, that is 0 and not a product,
+/// which would keep NaN. A NaN compares false, and so stays. -0 becomes 0 with ReLU: so what is rounded before comes to
+/// the same as what is rounded after.
+INLINE REAL rectified(REAL n, REAL slope) { return n <= 0 ? (slope == 0 ? 0 : n * slope) : n; }
+
+/// dy times the slope at n.
+INLINE REAL rectified_gradient(REAL dy, REAL n, REAL slope) { return n > 0 ? dy : slope == 0 ? 0 : dy * slope; }
+
 /// The REALs of 16 bytes.
 INLINE void unpack_reals(uint4 bytes, REAL *reals) {
 #if REALS == 2

@@ -8,8 +8,6 @@
 /// What a parameter has a value for.
 enum { GRAIN_NONE, GRAIN_MAP, GRAIN_PLANE, GRAIN_ELEMENT };
 
-enum { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_LEAKY_RELU };
-
 /// The types of values in memory.
 #define TYPE_FLOAT16 0
 #define TYPE_BFLOAT16 1
@@ -26,9 +24,8 @@ enum { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_LEAKY_RELU };
 #define THREAD_LIMIT 512
 
 enum {
-  POINTWISE_RELU,
-  /// `a` is the slope.
-  POINTWISE_LEAKY_RELU,
+  /// `a` is the slope below 0.
+  POINTWISE_RECTIFY,
   POINTWISE_TANH,
   POINTWISE_SIGMOID,
   POINTWISE_EXP,
@@ -98,7 +95,8 @@ typedef struct {
   int isOwn;
   int scaleGrain;
   int biasGrain;
-  int activation;
+  /// Whether there is an activation.
+  int isRectified;
   /// Whether there is a residual, and whether it is added before the activation.
   int hasResidual;
   int residualFirst;

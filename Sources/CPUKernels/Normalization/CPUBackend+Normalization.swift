@@ -16,7 +16,11 @@ extension CPUBackend {
 
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
   package func run(_ call: NormGradientCall) throws {
-    guard call.planes.count > 0 else { return }
+    if call.planes.count > 0 { try takeGradient(call) }
+    call.writeParameterGradients()
+  }
+
+  private func takeGradient(_ call: NormGradientCall) throws {
     if let gradients = call.elementGradients {
       // First, since dx may take the place of what both read.
       try PlainNormGradient(call).sumByElement(scale: gradients.scale, bias: gradients.bias, threads: threads)

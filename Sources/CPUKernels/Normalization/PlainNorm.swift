@@ -114,12 +114,9 @@ struct PlainNorm {
       round()
       for i in 0..<count { values[i] += residual[i] }
     }
-    switch call.activation {
-    case .none: break
-    case .relu: for i in 0..<count { values[i] = values[i] <= 0 ? 0 : values[i] }
-    case .leakyReLU(let slope):
+    if call.activation != .none {
       round()
-      for i in 0..<count { values[i] = values[i] < 0 ? values[i] * slope : values[i] }
+      for i in 0..<count { values[i] = call.activation(values[i]) }
     }
     if let residual, call.place == .afterActivation {
       round()

@@ -133,14 +133,12 @@ private struct GradientBlocks {
       let (dn, added) = (dn(run), residualBlock + run * blockPitch)
       let map = band.firstMap + run
       let (scale, bias) = (call.scale.value(plane, map: map), call.bias.value(plane, map: map))
-      let slope = call.activation.negativeSlope
       let element = call.scale.firstElement(plane, start, call.planes)
       for i in 0..<count {
         var n = xhat[i] * (call.scale.isByElement ? call.scale[element + i] : scale)
         n += call.bias.isByElement ? call.bias[element + i] : bias
         if residual != nil { n += added[i] }
-        // Not a product for ReLU, which would keep NaN.
-        if !(n > 0) { dn[i] = slope == 0 ? 0 : dn[i] * slope }
+        dn[i] = call.activation.gradient(dn[i], at: n)
       }
     }
   }

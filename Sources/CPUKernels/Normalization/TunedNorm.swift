@@ -141,7 +141,7 @@ struct TunedForm {
     self.planes = planes
     form = norm_form(
       type: type,
-      activation: activation == .none ? .none : activation == .relu ? .relu : .leaky,
+      activation: activation == .none ? .none : activation.negativeSlope == 0 ? .relu : .leaky,
       residual: !residual ? .none : place == .beforeActivation ? .before : .after,
       slope: Float(activation.negativeSlope), stream: planes.valueCount * planes.dtype.byteCount >= streamed)
   }

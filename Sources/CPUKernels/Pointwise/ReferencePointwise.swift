@@ -10,8 +10,8 @@ package struct ReferencePointwise {
   package init(_ call: PointwiseCall) {
     var call = call
     // As a layer's activation has it.
-    if case .leakyReLU(let slope) = call.function, call.dtype != .float64 {
-      call.function = .leakyReLU(slope: Double(Float(slope)))
+    if case .activation(let activation) = call.function {
+      call.function = .activation(activation.rounded(for: call.dtype))
     }
     self.call = call
   }
@@ -39,8 +39,7 @@ extension PointwiseFunction {
   func value(of x: Double) -> Double {
     if x.isNaN { return x }
     switch self {
-    case .relu: return x <= 0 ? 0 : x
-    case .leakyReLU(let slope): return x < 0 ? x * slope : x
+    case .activation(let activation): return activation(x)
     case .tanh: return Foundation.tanh(x)
     case .sigmoid: return 1 / (1 + Foundation.exp(-x))
     case .exp: return Foundation.exp(x)
@@ -62,8 +61,7 @@ extension PointwiseFunction {
   /// have a kink, a case is chosen and nothing multiplied, so that 0 is 0 whatever dy is.
   func gradient(_ dy: Double, at v: Double) -> Double {
     switch self {
-    case .relu: return v > 0 ? dy : 0
-    case .leakyReLU(let slope): return v > 0 ? dy : dy * slope
+    case .activation(let activation): return activation.gradient(dy, at: v)
     case .tanh: return dy * (1 - v * v)
     case .sigmoid: return dy * (v * (1 - v))
     case .exp: return dy * v

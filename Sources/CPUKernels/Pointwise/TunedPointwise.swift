@@ -64,8 +64,7 @@ extension element_pointwise {
   fileprivate init(_ function: PointwiseFunction, _ type: norm_type, stream: Bool) {
     let (kind, a, b): (element_function, Double, Double) =
       switch function {
-      case .relu: (.relu, 0, 0)
-      case .leakyReLU(let slope): (.leaky_relu, slope, 0)
+      case .activation(let activation): (.rectify, activation.negativeSlope, 0)
       case .tanh: (.tanh, 0, 0)
       case .sigmoid: (.sigmoid, 0, 0)
       case .exp: (.exp, 0, 0)

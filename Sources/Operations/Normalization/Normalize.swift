@@ -90,12 +90,12 @@ package struct Normalize: Operation {
   /// Runs the operation, records it where that is called for, and keeps the statistics in `self`.
   package mutating func normalized() throws -> Tensor { try compute() }
 
-  /// The same without an operation being made and recorded: this is the smallest call there is.
-  package static func apply(
+  /// The same without an operation being made and recorded, of operands that are known to fit each other: this is the
+  /// smallest call there is.
+  package static func applyChecked(
     _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?, _ attributes: Attributes, _ statistics: inout Statistics?,
     keepsStatistics: Bool
   ) throws -> Tensor {
-    try check(input, scale, bias, nil)
     let result = try Tensor(uninitializedLike: input)
     try run(input, scale, bias, nil, attributes, &statistics, keepsStatistics, into: result)
     return result

@@ -49,92 +49,96 @@ package struct NormalizeGradient: Operation {
   }
 
   package mutating func run(into result: inout Tensor) throws {
-    let outputs = try Outputs(for: self, input: result)
-    try run(outputs)
+    guard let statistics = bareCall.statistics else { return }
+    var outputs = Outputs()
+    outputs.input = result
+    try Self.run(gradient, input, scale, bias, residual, attributes, statistics, outputs)
   }
 
   // MARK: All at once
 
-  /// What the kernels write.
-  private struct Outputs {
-    /// (2, N, C), float64: over each plane of dn, and of dn xhat.
-    var sums: Tensor
-    var input: Tensor?
+  /// What a walk over memory gives.
+  package struct Outputs {
+    package var input: Tensor?
+    package var scale: Tensor?
+    package var bias: Tensor?
     /// dn.
-    var residual: Tensor?
-    /// Of a scale and a bias by element.
-    var elements: (scale: Tensor, bias: Tensor)?
+    package var residual: Tensor?
 
-    init(for gradient: NormalizeGradient, input: Tensor? = nil) throws {
-      let shape = gradient.input.shape
-      sums = try Tensor(uninitialized: [2, shape[0], shape[1]], dtype: .float64, on: gradient.input.device)
-      self.input = input
+    package init() {}
+  }
+
+  private static func run(
+    _ gradient: Tensor, _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?, _ residual: Tensor?,
+    _ attributes: Normalize.Attributes, _ statistics: Normalize.Statistics, _ outputs: Outputs
+  ) throws {
+    // The record has addresses alone.
+    defer { withExtendedLifetime((gradient, input, scale, bias, residual, statistics, outputs)) {} }
+    let planes = Planes(input)
+    let backend = input.storage.backend
+    try withSums(of: planes, on: backend) { sums in
+      try NormGradientCall(
+        planes: planes, gradient: gradient.storage.address, input: input.storage.address,
+        scale: ParameterValues(scale, absent: 1), bias: ParameterValues(bias, absent: 0),
+        activation: attributes.activation, residual: residual?.storage.address, place: attributes.place,
+        sharing: attributes.sharing, mean: UnsafePointer(statistics.mean.doubles),
+        invStd: UnsafePointer(statistics.invStd.doubles), sums: sums,
+        inputGradient: outputs.input?.storage.address, residualGradient: outputs.residual?.storage.address,
+        scaleGradient: outputs.scale?.storage.address, biasGradient: outputs.bias?.storage.address
+      ).run(on: backend)
     }
   }
 
-  private func run(_ outputs: Outputs) throws {
-    guard let statistics = bareCall.statistics else { return }
-    var record = NormGradientCall(
-      planes: Planes(input), gradient: gradient.storage.address, input: input.storage.address,
-      scale: ParameterValues(scale, absent: 1), bias: ParameterValues(bias, absent: 0),
-      activation: attributes.activation, residual: residual?.storage.address, place: attributes.place,
-      sharing: attributes.sharing, mean: UnsafePointer(statistics.mean.doubles),
-      invStd: UnsafePointer(statistics.invStd.doubles), sums: outputs.sums.doubles,
-      inputGradient: outputs.input?.storage.address, residualGradient: outputs.residual?.storage.address)
-    record.elementGradients = outputs.elements.map { ($0.scale.storage.address, $0.bias.storage.address) }
-    try withExtendedLifetime((self, outputs)) { try record.run(on: input.storage.backend) }
+  /// Calls `body` with room for the sums over planes: on the stack for few, as taking memory would be much of a small
+  /// call.
+  private static func withSums(
+    of planes: Planes, on backend: any Backend, _ body: (UnsafeMutablePointer<Double>) throws -> Void
+  ) throws {
+    let few = 64
+    if planes.count <= few, backend.isHostMemory {
+      return try withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * few) { try body($0.baseAddress!) }
+    }
+    let sums = try Storage(byteCount: 16 * planes.count, on: backend)
+    try withExtendedLifetime(sums) { try body(sums.address.assumingMemoryBound(to: Double.self)) }
+  }
+
+  /// Takes the gradients by input, scale and bias, of a call without a residual that nothing records, without an
+  /// operation being made.
+  ///
+  /// - Parameters:
+  ///   - outputs: receives them. Memory that is there for scale and bias is written to; it is unchanged when the call
+  ///     throws.
+  ///   - byInput: whether that one is asked for.
+  ///   - byParameters: whether those are.
+  package static func take(
+    _ outputs: inout Outputs, _ gradient: Tensor, _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?,
+    _ attributes: Normalize.Attributes, _ statistics: Normalize.Statistics, byInput: Bool, byParameters: Bool
+  ) throws {
+    try input.requireSame(gradient, "the gradient of a normalisation")
+    guard byInput || byParameters else { return }
+    if byInput { outputs.input = try Tensor(uninitializedLike: input) }
+    if byParameters { try outputs.addParameters(scale, bias) }
+    try run(gradient, input, scale, bias, nil, attributes, statistics, outputs)
   }
 
   /// Adds all gradients that are needed, by one walk over memory.
   func add(to sums: inout GradientSums) throws {
     _ = try form()
+    guard let statistics = bareCall.statistics else { return }
     let isMasked = attributes.place == .beforeActivation && attributes.activation != .none
     let needsMasked = isMasked && sums.needs(residual)
-    let isByElement = (scale ?? bias)?.shape.rank ?? 0 > 2
     let needsParameters = sums.needs(scale) || sums.needs(bias)
     if sums.needs(residual), !isMasked { try sums.add(gradient, to: residual) }
     guard sums.needs(input) || needsMasked || needsParameters else { return }
-    var outputs = try Outputs(
-      for: self, input: sums.needs(input) || needsMasked ? Tensor(uninitializedLike: input) : nil)
+    var outputs = Outputs()
+    if sums.needs(input) || needsMasked { outputs.input = try Tensor(uninitializedLike: input) }
     if needsMasked { outputs.residual = try Tensor(uninitializedLike: input) }
-    if isByElement, needsParameters, let like = scale ?? bias {
-      outputs.elements = (try Tensor(uninitializedLike: like), try Tensor(uninitializedLike: like))
-    }
-    try run(outputs)
+    if needsParameters { try outputs.addParameters(scale, bias) }
+    try Self.run(gradient, input, scale, bias, residual, attributes, statistics, outputs)
     if let dx = outputs.input { try sums.add(dx, to: input) }
     if let dn = outputs.residual { try sums.add(dn, to: residual) }
-    if let elements = outputs.elements {
-      try sums.add(elements.scale, to: scale)
-      try sums.add(elements.bias, to: bias)
-    } else {
-      if let scale { try sums.add(outputs.sums.row(1, like: scale), to: scale) }
-      if let bias { try sums.add(outputs.sums.row(0, like: bias), to: bias) }
-    }
-  }
-
-  /// The gradients by input, scale and bias, of a call that nothing records, without a walk through a graph.
-  ///
-  /// - Parameters:
-  ///   - byInput: whether that one is asked for.
-  ///   - byParameters: whether those are.
-  package static func gradients(
-    of call: Normalize, _ gradient: Tensor, byInput: Bool, byParameters: Bool
-  ) throws -> (input: Tensor?, scale: Tensor?, bias: Tensor?) {
-    let operation = NormalizeGradient(of: call, gradient)
-    _ = try operation.form()
-    let isByElement = (call.scale ?? call.bias)?.shape.rank ?? 0 > 2
-    var outputs = try Outputs(for: operation, input: byInput ? Tensor(uninitializedLike: call.input) : nil)
-    if isByElement, byParameters, let like = call.scale ?? call.bias {
-      outputs.elements = (try Tensor(uninitializedLike: like), try Tensor(uninitializedLike: like))
-    }
-    guard byInput || byParameters else { return (nil, nil, nil) }
-    try operation.run(outputs)
-    guard byParameters else { return (outputs.input, nil, nil) }
-    if let elements = outputs.elements { return (outputs.input, elements.scale, elements.bias) }
-    return (
-      outputs.input, try call.scale.map { try outputs.sums.row(1, like: $0) },
-      try call.bias.map { try outputs.sums.row(0, like: $0) }
-    )
+    if let dscale = outputs.scale { try sums.add(dscale, to: scale) }
+    if let dbias = outputs.bias { try sums.add(dbias, to: bias) }
   }
 
   // MARK: Gradients of gradients
@@ -169,30 +173,14 @@ package struct NormalizeGradient: Operation {
   }
 }
 
-extension Tensor {
-  /// A row of (2, N, C) sums, added up to the form of a scale or bias.
-  fileprivate func row(_ row: Int, like parameter: Tensor) throws -> Tensor {
-    let (images, maps) = (shape[1], shape[2])
-    var result = try Tensor(uninitializedLike: parameter)
-    let strides: (image: Int, map: Int) = (maps, 1)
-    let address = storage.address + row * images * maps * 8
-    guard result.count > 0 else { return result }
-    try withExtendedLifetime((self, result)) {
-      if parameter.shape.rank == 2 {
-        try RearrangeCall(
-          extents: [result.count], input: View(address, .float64, strides: [1]),
-          output: View(result.storage.address, result.dtype, strides: [1])
-        ).run(on: storage.backend)
-      } else if images == 0 {
-        try result.fill(with: 0)
-      } else {
-        try ReductionCall(
-          .sum, kept: [maps], reduced: [images],
-          input: View(address, .float64, strides: [strides.map, strides.image]),
-          output: View(result.storage.address, result.dtype, strides: [1])
-        ).run(on: storage.backend)
-      }
-    }
-    return result
+extension NormalizeGradient.Outputs {
+  /// Asks for the gradients of a scale and a bias; by element they come together, whoever wants them.
+  fileprivate mutating func addParameters(_ scale: Tensor?, _ bias: Tensor?) throws {
+    if self.scale == nil, let like = scale ?? Self.byElement(bias) { self.scale = try Tensor(uninitializedLike: like) }
+    if self.bias == nil, let like = bias ?? Self.byElement(scale) { self.bias = try Tensor(uninitializedLike: like) }
+  }
+
+  private static func byElement(_ parameter: Tensor?) -> Tensor? {
+    parameter.flatMap { $0.shape.rank > 2 ? $0 : nil }
   }
 }

@@ -118,11 +118,11 @@ private struct FusingNormalize {
     switch next.operation {
     case let pointwise as Pointwise:
       guard normalize.attributes.activation == .none, normalize.residual == nil || isWide else { return false }
-      switch pointwise.function {
-      case .relu where isWide || !values[result].backend.isGPU: normalize.attributes.activation = .relu
-      case .leakyReLU(let slope) where isWide: normalize.attributes.activation = .leakyReLU(slope: slope)
-      default: return false
+      // A product with a slope would be rounded once, where it is rounded twice apart.
+      guard case .activation(let activation) = pointwise.function, isWide || activation.negativeSlope == 0 else {
+        return false
       }
+      normalize.attributes.activation = activation
       if normalize.residual != nil { normalize.attributes.place = .beforeActivation }
       step.fused.append("\(pointwise.function)")
     case let binary as Binary:

@@ -78,7 +78,7 @@ extension PointwiseFunction {
   /// How the slope changes with what it is computed from, y or x; nil where it is constant but for jumps.
   fileprivate func slopeDerivative(at value: Tensor) throws -> Tensor? {
     switch self {
-    case .relu, .leakyReLU, .absolute, .clamp, .negate, .affine: return nil
+    case .activation, .absolute, .clamp, .negate, .affine: return nil
     // By y:
     case .tanh, .reciprocal: return try -2 * value
     case .sigmoid: return try 1 - 2 * value
