@@ -27,12 +27,12 @@ package struct Planes: Equatable {
   }
 
   /// How many planes there are: N C.
-  package var count: Int { images * maps }
+  @inlinable package var count: Int { images * maps }
 
-  package var valueCount: Int { count * size }
+  @inlinable package var valueCount: Int { count * size }
 
   /// Where a plane's first value is, in values from the tensor's start.
-  package func offset(ofPlane plane: Int) -> Int {
+  @inlinable package func offset(ofPlane plane: Int) -> Int {
     switch layout {
     case .nchw: plane * size
     case .nhwc: plane / maps * maps * size + plane % maps
@@ -40,7 +40,7 @@ package struct Planes: Equatable {
   }
 
   /// How far apart in memory a plane's values are.
-  package var stride: Int { layout == .nchw ? 1 : maps }
+  @inlinable package var stride: Int { layout == .nchw ? 1 : maps }
 }
 
 extension Planes: CustomStringConvertible {

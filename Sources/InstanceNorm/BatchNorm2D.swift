@@ -20,13 +20,10 @@ public final class BatchNorm2D: Normalization {
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
-    options.affine = affine
-    options.trackRunningStats = trackRunningStats
-    options.momentum = momentum
-    options.activation = activation
-    options.residualPlace = residualPlace
-    try self.init(options)
+    try self.init(
+      NormalizationOptions(
+        numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats,
+        momentum: momentum, activation: activation, residualPlace: residualPlace, name: name))
   }
 
   init(_ options: NormalizationOptions) throws {

@@ -22,13 +22,10 @@ public final class InstanceNorm2D: Normalization {
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
-    options.affine = affine
-    options.trackRunningStats = trackRunningStats
-    options.momentum = momentum
-    options.activation = activation
-    options.residualPlace = residualPlace
-    try self.init(options)
+    try self.init(
+      NormalizationOptions(
+        numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats,
+        momentum: momentum, activation: activation, residualPlace: residualPlace, name: name))
   }
 
   init(_ options: NormalizationOptions) throws {
@@ -45,13 +42,10 @@ public final class InstanceNorm1D: Normalization {
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
-    options.affine = affine
-    options.trackRunningStats = trackRunningStats
-    options.momentum = momentum
-    options.activation = activation
-    options.residualPlace = residualPlace
-    try self.init(options)
+    try self.init(
+      NormalizationOptions(
+        numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats,
+        momentum: momentum, activation: activation, residualPlace: residualPlace, name: name))
   }
 
   init(_ options: NormalizationOptions) throws {
@@ -68,13 +62,10 @@ public final class InstanceNorm3D: Normalization {
     momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
     name: String? = nil
   ) throws {
-    var options = NormalizationOptions(numOfMaps: numOfMaps, epsilon: epsilon, name: name)
-    options.affine = affine
-    options.trackRunningStats = trackRunningStats
-    options.momentum = momentum
-    options.activation = activation
-    options.residualPlace = residualPlace
-    try self.init(options)
+    try self.init(
+      NormalizationOptions(
+        numOfMaps: numOfMaps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats,
+        momentum: momentum, activation: activation, residualPlace: residualPlace, name: name))
   }
 
   init(_ options: NormalizationOptions) throws {

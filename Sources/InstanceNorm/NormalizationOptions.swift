@@ -32,9 +32,18 @@ public struct NormalizationOptions: Hashable, Sendable {
     public var width: Int
   }
 
-  public init(numOfMaps: Int? = nil, epsilon: Double = 1e-5, name: String? = nil) {
+  public init(
+    numOfMaps: Int? = nil, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
+    momentum: Double? = 0.1, activation: Activation = .none, residualPlace: ResidualPlace = .afterActivation,
+    name: String? = nil
+  ) {
     self.numOfMaps = numOfMaps
     self.epsilon = epsilon
+    self.affine = affine
+    self.trackRunningStats = trackRunningStats
+    self.momentum = momentum
+    self.activation = activation
+    self.residualPlace = residualPlace
     self.name = name
   }
 

@@ -14,11 +14,11 @@ package enum CacheSizes {
   }()
 
   /// How much of a plane is worth fetching while another is written: as much as half of a small second-level cache.
-  package static let fetchedAhead = 256 << 10
+  @inlinable package static var fetchedAhead: Int { 256 << 10 }
 
   /// Sets of planes that fit a second-level cache together go through each pass together.
-  package static let part = 512 << 10
+  @inlinable package static var part: Int { 512 << 10 }
 
   /// Planes that fit the nearest cache together go through each pass together.
-  package static let group = 16 << 10
+  @inlinable package static var group: Int { 16 << 10 }
 }

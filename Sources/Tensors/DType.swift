@@ -19,7 +19,7 @@ public enum DType: String, CaseIterable, Hashable, Sendable, CustomStringConvert
   }
 
   /// Bytes one value takes.
-  public var byteCount: Int {
+  @inlinable public var byteCount: Int {
     switch self {
     case .float16, .bfloat16: 2
     case .float32: 4
@@ -29,7 +29,7 @@ public enum DType: String, CaseIterable, Hashable, Sendable, CustomStringConvert
 
   /// The type in which a layer that computes in `self` keeps its parameters and their gradients:
   /// `float32` for the half-width types, as cuDNN and mixed-precision training have it.
-  public var parameterDType: DType {
+  @inlinable public var parameterDType: DType {
     self == .float64 ? .float64 : .float32
   }
 

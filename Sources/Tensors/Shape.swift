@@ -10,7 +10,7 @@ public struct Shape: Hashable, Sendable {
     self.dimensions = Array(dimensions)
   }
 
-  public var rank: Int { dimensions.count }
+  @inlinable public var rank: Int { dimensions.count }
 
   /// The largest rank of a tensor, NumPy's.
   public static let maximumRank = 64
@@ -47,9 +47,9 @@ public struct Shape: Hashable, Sendable {
 }
 
 extension Shape: RandomAccessCollection {
-  public var startIndex: Int { dimensions.startIndex }
-  public var endIndex: Int { dimensions.endIndex }
-  public subscript(position: Int) -> Int { dimensions[position] }
+  @inlinable public var startIndex: Int { dimensions.startIndex }
+  @inlinable public var endIndex: Int { dimensions.endIndex }
+  @inlinable public subscript(position: Int) -> Int { dimensions[position] }
 }
 
 extension Shape: ExpressibleByArrayLiteral {

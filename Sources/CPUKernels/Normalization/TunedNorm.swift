@@ -156,6 +156,7 @@ struct TunedForm {
 struct Segments {
   let size: Int
   let length: Int
+  let count: Int
 
   /// - Parameters:
   ///   - block: what the kernels add up in float32; a segment is whole blocks.
@@ -165,6 +166,7 @@ struct Segments {
     let most = 32
     let shortest = (size + most - 1) / most
     length = max(least, (shortest + block - 1) / block * block)
+    count = (size + length - 1) / length
   }
 
   static func ofPlane(_ size: Int) -> Segments {
@@ -174,8 +176,6 @@ struct Segments {
   static func ofPixels(_ size: Int) -> Segments {
     Segments(of: size, block: Int(norm_pixel_block), least: 2 * Int(norm_pixel_block))
   }
-
-  var count: Int { (size + length - 1) / length }
 
   /// How threads share some planes: so many planes at a time, each by so many threads. One of the two is 1.
   func split(_ planes: Int, of size: Int, threads: Int) -> (planes: Int, shares: Int) {

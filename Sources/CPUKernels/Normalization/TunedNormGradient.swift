@@ -78,44 +78,52 @@ struct TunedPlaneGradients {
   ///
   /// - Returns: the largest |dn|.
   private func takeSums(of plane: Int, _ affine: FloatAffine, _ slope: FloatSlope, shares: Int) -> Float {
-    let planes = call.planes
     var total = norm_gradient_sums()
-    withUnsafeTemporaryAllocation(of: norm_gradient_sums.self, capacity: segments.count) { pieces in
-      let pieceBase = pieces.baseAddress!
-      with(affine, slope) { affine, slope in
-        ThreadedWork.run(items: segments.count, values: planes.size, shares: shares) { _, items in
-          for index in items {
-            let range = segments[index]
-            let start = range.lowerBound
-            var form = tuned.form
-            pieceBase[index] = tuned.kernels.table.pointee.plane_gradient_sums(
-              &form, address(call.gradient, plane, start), address(call.input, plane, start),
-              call.residual.map { address($0, plane, start) }, range.count, affine, slope)
-          }
-        }
+    with(affine, slope) { affine, slope in
+      if shares == 1 {
+        for index in 0..<segments.count { total.add(sums(of: plane, segment: index, affine, slope)) }
+        return
       }
-      for index in 0..<segments.count {
-        total.sum += pieceBase[index].sum
-        total.product += pieceBase[index].product
-        total.largest = max(total.largest, pieceBase[index].largest)
+      withUnsafeTemporaryAllocation(of: norm_gradient_sums.self, capacity: segments.count) { pieces in
+        let pieceBase = pieces.baseAddress!
+        ThreadedWork.runShared(items: segments.count, values: call.planes.size, shares: shares) { _, items in
+          for index in items { pieceBase[index] = sums(of: plane, segment: index, affine, slope) }
+        }
+        for index in 0..<segments.count { total.add(pieceBase[index]) }
       }
     }
     call.sums[plane] = total.sum
-    call.sums[planes.count + plane] = total.product
+    call.sums[call.planes.count + plane] = total.product
     return total.largest
+  }
+
+  private func sums(
+    of plane: Int, segment: Int, _ affine: UnsafePointer<norm_affine>, _ slope: UnsafePointer<norm_slope>
+  ) -> norm_gradient_sums {
+    let range = segments[segment]
+    let start = range.lowerBound
+    return withUnsafePointer(to: tuned.form) { form in
+      tuned.kernels.table.pointee.plane_gradient_sums(
+        form, address(call.gradient, plane, start), address(call.input, plane, start),
+        call.residual.map { address($0, plane, start) }, range.count, affine, slope)
+    }
   }
 
   private func writeGradient(of plane: Int, _ affine: FloatAffine, _ slope: FloatSlope, shares: Int) {
     guard let dx = call.inputGradient else { return }
     with(affine, slope) { affine, slope in
-      ThreadedWork.run(items: segments.count, values: call.planes.size, shares: shares) { _, items in
-        let range = segments.range(items)
+      func write(_ range: Range<Int>) {
         let start = range.lowerBound
-        var form = tuned.form
-        tuned.kernels.table.pointee.gradient(
-          &form, address(call.gradient, plane, start), address(call.input, plane, start),
-          call.residual.map { address($0, plane, start) }, address(dx, plane, start),
-          call.residualGradient.map { address($0, plane, start) }, range.count, 1, 0, affine, slope)
+        withUnsafePointer(to: tuned.form) { form in
+          tuned.kernels.table.pointee.gradient(
+            form, address(call.gradient, plane, start), address(call.input, plane, start),
+            call.residual.map { address($0, plane, start) }, address(dx, plane, start),
+            call.residualGradient.map { address($0, plane, start) }, range.count, 1, 0, affine, slope)
+        }
+      }
+      if shares == 1 { return write(0..<call.planes.size) }
+      ThreadedWork.runShared(items: segments.count, values: call.planes.size, shares: shares) { _, items in
+        write(segments.range(items))
       }
     }
   }
@@ -148,6 +156,15 @@ struct TunedPlaneGradients {
       var slopes = norm_slope(inv_std: base + 3, centre: base + 4, mean: base + 5, slope: base + 6, offset: base + 7)
       body(&affines, &slopes)
     }
+  }
+}
+
+extension norm_gradient_sums {
+  /// Adds those of the next segment.
+  fileprivate mutating func add(_ next: norm_gradient_sums) {
+    sum += next.sum
+    product += next.product
+    largest = max(largest, next.largest)
   }
 }
 
