@@ -33,7 +33,12 @@ let package = Package(
 
     // MARK: Implementation details
     .target(name: "CInstanceNorm"),
-    .target(name: "CNormKernels", exclude: ["Kernels.h", "Vectors.h"]),
+    .target(
+      name: "CNormKernels",
+      exclude: [
+        "ByElement.h", "Forms.h", "Gradients.h", "Kernels.h", "Moments.h", "Normalize.h", "Parameters.h",
+        "SmallPlanes.h", "Vectors.h",
+      ]),
     .target(
       name: "CElementKernels", dependencies: ["CNormKernels"],
       exclude: [

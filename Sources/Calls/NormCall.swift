@@ -64,8 +64,8 @@ package struct NormGradientCall: Call {
   package var sharing: MomentSharing?
   package var mean: UnsafePointer<Double>
   package var invStd: UnsafePointer<Double>
-  /// (2, N, C): sums over each plane of dn and of dn xhat; of (scale dn) and (scale dn) xhat where the scale differs
-  /// within a plane.
+  /// Room for (2, N, C) sums over each plane of dn and of dn xhat, which the gradients by scale and bias are made of. What
+  /// is there in the end means something only for planes that share with no other.
   package var sums: UnsafeMutablePointer<Double>
   /// dx; nil where only the sums are asked for.
   package var inputGradient: UnsafeMutableRawPointer?

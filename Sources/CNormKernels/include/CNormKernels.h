@@ -56,6 +56,31 @@ typedef struct norm_slope {
   const float *mean, *slope, *offset;
 } norm_slope;
 
+/// The statistics of planes, by plane, and what comes after them, by map: of the plane number i that is
+/// (first + i) % maps. Null stands for scales of 1, and for biases of 0.
+typedef struct norm_parameters {
+  const double *mean, *inv_std;
+  const float *_Nullable scale, *_Nullable bias;
+  size_t first, maps;
+} norm_parameters;
+
+/// By plane: means over those that share their moments of (scale dn), of (scale dn) xhat, and the largest |dn|; or, where
+/// planes do not share and `size` is not 0 but how many values they have, sums over each of dn and dn xhat.
+typedef struct norm_means {
+  const double *gradient, *product;
+  const float *largest;
+  double size;
+} norm_means;
+
+/// What values that lie together have in common, and a scale and a bias for each; null stands for ones and zeros.
+typedef struct norm_elements {
+  float shift, inv_std, centre;
+  const float *_Nullable scale, *_Nullable bias;
+} norm_elements;
+
+/// The most values of a plane that is small.
+enum { norm_small_plane = 256 };
+
 /// Values in a block of a plane: sums are in float32 within, in float64 beyond.
 enum { norm_plane_block = 1024, norm_pixel_block = 64 };
 
@@ -77,10 +102,14 @@ typedef struct norm_kernels {
 
   norm_moments (*_Nonnull plane_moments)(norm_type type, const void *x, size_t count, float shift);
 
-  /// The same for all maps of some pixels, added to what is there. `shift`, `sum` and `square` have room for a multiple
-  /// of 16 maps, and `readable` values may be read from x on.
-  void (*_Nonnull pixel_moments)(norm_type type, const void *x, size_t pixels, size_t maps, size_t readable,
-                                 const float *shift, double *sum, double *square);
+  /// The same for `maps` of the `all_maps` of some pixels, x being the first one's, added to what is there. `shift`, `sum`
+  /// and `square` have room for a multiple of 16 maps, and `readable` values may be read from x on.
+  void (*_Nonnull pixel_moments)(norm_type type, const void *x, size_t pixels, size_t maps, size_t all_maps,
+                                 size_t readable, const float *shift, double *sum, double *square);
+
+  /// The mean of some pixels by map, room for a multiple of 16: near the mean of all, and exactly a constant one's value.
+  void (*_Nonnull pixel_shifts)(norm_type type, const void *x, size_t pixels, size_t maps, size_t samples,
+                                float *shift);
 
   /// y from x and, where there is one, the residual, for `count` values that begin with map `first`. y may be x.
   /// `ahead`, which may be null, is memory that will be read next and is fetched meanwhile, as many bytes as x has,
@@ -104,6 +133,70 @@ typedef struct norm_kernels {
   void (*_Nonnull gradient)(const norm_form *form, const void *dy, const void *x, const void *_Nullable residual,
                             void *dx, void *_Nullable dr, size_t count, size_t maps, size_t first,
                             const norm_affine *affine, const norm_slope *slope);
+
+  // Of `count` small planes that lie one after the other, each of `size` values.
+
+  void (*_Nonnull planes_statistics)(norm_type type, const void *x, size_t size, size_t count, double epsilon,
+                                     double *mean, double *inv_std);
+
+  /// Adds the sums of x - shift and of its square over each plane to what is there, in arrays as long as whole vectors.
+  void (*_Nonnull planes_moments)(norm_type type, const void *x, size_t size, size_t count, const float *shift,
+                                  double *sum, double *square);
+
+  // These three go in steps of 16 planes, and stop before a step with a plane that they would not do exactly: they return
+  // how many they did.
+
+  size_t (*_Nonnull normalize_planes)(const norm_form *form, const void *x, const void *_Nullable residual, void *y,
+                                      size_t size, size_t count, const norm_parameters *parameters);
+
+  /// Adds to what is there; of `largest`, it is the larger.
+  size_t (*_Nonnull planes_gradient_sums)(const norm_form *form, const void *dy, const void *x,
+                                          const void *_Nullable residual, size_t size, size_t count,
+                                          const norm_parameters *parameters, double *sum, double *product,
+                                          float *largest);
+
+  /// Where dx is null, only finds out how many it would do.
+  size_t (*_Nonnull planes_gradient)(const norm_form *form, const void *dy, const void *x,
+                                     const void *_Nullable residual, void *_Nullable dx, void *_Nullable dr, size_t size,
+                                     size_t count, const norm_parameters *parameters, const norm_means *means);
+
+  // Of `count` values with xhat = (x - shift) inv_std + centre and n = xhat scale + bias.
+
+  void (*_Nonnull normalize_elements)(const norm_form *form, const void *x, const void *_Nullable residual, void *y,
+                                      size_t count, const norm_elements *elements);
+
+  /// Of (scale dn), of (scale dn) xhat, and the largest |scale dn|.
+  norm_gradient_sums (*_Nonnull element_gradient_sums)(const norm_form *form, const void *dy, const void *x,
+                                                       const void *_Nullable residual, size_t count,
+                                                       const norm_elements *elements);
+
+  /// dx = (scale dn - mean) inv_std + xhat slope and, where `dr` is not null, dn.
+  void (*_Nonnull element_gradient)(const norm_form *form, const void *dy, const void *x,
+                                    const void *_Nullable residual, void *dx, void *_Nullable dr, size_t count,
+                                    const norm_elements *elements, float mean, float slope);
+
+  /// Adds dn xhat and dn to what is there, in arrays as long as whole vectors.
+  void (*_Nonnull add_element_gradients)(const norm_form *form, const void *dy, const void *x,
+                                         const void *_Nullable residual, size_t count, const norm_elements *elements,
+                                         double *scale, double *bias);
+
+  // Parameters of `count` planes. Those that only the plain way does exactly get an offset of NaN, and are counted. Planes
+  // whose statistics are NaN get a gain of NaN, too.
+
+  size_t (*_Nonnull affines)(const norm_parameters *parameters, size_t count, float *shift, float *gain,
+                             float *offset);
+  void (*_Nonnull slopes)(const norm_parameters *parameters, size_t count, const float *shift, float *inv_std,
+                          float *centre);
+  size_t (*_Nonnull finish_slopes)(const norm_parameters *parameters, const norm_means *means, size_t count,
+                                   const float *gain, float *mean, float *slope, float *offset);
+
+  /// Means and variances from sums of x - shift and of its square over `count` planes. Returns whether a shift was so far
+  /// off the mean that the variance may have lost digits.
+  bool (*_Nonnull moments)(size_t count, double size, const float *shift, const double *sum, const double *square,
+                           double *mean, double *variance);
+
+  /// 1 / sqrt(variance + epsilon); 0 where that is a division by zero.
+  void (*_Nonnull inverses)(size_t count, double epsilon, const double *variance, double *inv_std);
 } norm_kernels;
 
 /// The tables compiled for this architecture, the fastest first; null beyond the last.

@@ -6,26 +6,49 @@ extension CPUBackend {
   package func run(_ call: NormCall) throws {
     // No pictures are no share of the scratch either.
     guard call.planes.count > 0 else { return }
-    if call.planes.layout == .nchw || call.planes.maps == 1 {
-      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
+    let regrouped = call.regrouped
+    try normalize(regrouped, threads: threads)
+    if regrouped.planes.images < call.planes.images { call.repeatStatistics(threads: threads) }
+  }
+
+  /// - Parameter threads: how many it may use.
+  func normalize(_ call: NormCall, threads: Int) throws {
+    if try ElementNorm.run(call, kernels, on: self, threads: threads) { return }
+    if call.planes.areContiguous {
+      if let small = SmallPlanes(call, kernels, streamed: streamed) { return try small.run(on: self, threads: threads) }
+      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return try tuned.run(on: self, threads: threads) }
     } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
-      return try tuned.run(threads: threads)
+      return try tuned.run(on: self, threads: threads)
     }
-    try PlainNorm(call).run(threads: threads)
+    try PlainNorm(call).run(on: self, threads: threads)
   }
 
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
   package func run(_ call: NormGradientCall) throws {
-    if call.planes.count > 0 { try takeGradient(call) }
+    var call = call.regrouped
+    if call.planes.count > 0 { try takeGradient(&call) }
     call.writeParameterGradients()
   }
 
-  private func takeGradient(_ call: NormGradientCall) throws {
+  /// Leaves in the call the planes that the sums are of, and what is still to be made of these.
+  private func takeGradient(_ call: inout NormGradientCall) throws {
+    if try ElementGradients.run(call, kernels, threads: threads) {
+      (call.scaleGradient, call.biasGradient) = (nil, nil)
+      return
+    }
     if let gradients = call.elementGradients {
       // First, since dx may take the place of what both read.
       try PlainNormGradient(call).sumByElement(scale: gradients.scale, bias: gradients.bias, threads: threads)
     }
-    if call.planes.layout == .nchw || call.planes.maps == 1 {
+    if call.planes.areContiguous {
+      if let small = SmallPlaneGradients(call, kernels, streamed: streamed) {
+        if small.isBatch {
+          try small.runOnBatch(threads: threads)
+          call.planes = call.planes.ofFirstPicture
+          return
+        }
+        return try small.run(threads: threads)
+      }
       if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
     } else if let tuned = TunedPictureGradients(call, kernels, streamed: streamed) {
       return try tuned.run(threads: threads)

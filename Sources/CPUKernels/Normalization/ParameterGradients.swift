@@ -9,7 +9,7 @@ extension NormGradientCall {
   }
 
   private func write(
-    _ target: UnsafeMutableRawPointer, _ grain: ParameterValues.Grain, _ sums: UnsafePointer<Double>
+    _ target: UnsafeMutableRawPointer, _ grain: ParameterValues.Grain, _ sums: UnsafeMutablePointer<Double>
   ) {
     let dtype = planes.dtype.parameterDType
     func store(_ value: Double, _ index: Int) {
@@ -21,11 +21,12 @@ extension NormGradientCall {
     }
     switch grain {
     case .map:
-      for map in 0..<planes.maps {
-        var total = 0.0
-        for plane in stride(from: map, to: planes.count, by: planes.maps) { total += sums[plane] }
-        store(total, map)
+      // The first picture's become those of all, in the order of memory.
+      for image in 1..<max(planes.images, 1) {
+        let own = sums + image * planes.maps
+        for map in 0..<planes.maps { sums[map] += own[map] }
       }
+      for map in 0..<planes.maps { store(planes.images == 0 ? 0 : sums[map], map) }
     case .plane:
       for plane in 0..<planes.count { store(sums[plane], plane) }
     case .element:

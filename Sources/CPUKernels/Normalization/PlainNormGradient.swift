@@ -192,7 +192,7 @@ extension PlainNormGradient: NormGradientPasses {
   }
 
   func writeGradient(
-    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
+    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
   ) throws {
     try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
       gradient(of: $0, block: $1) { means[$0] }
@@ -203,6 +203,26 @@ extension PlainNormGradient: NormGradientPasses {
 // MARK: - Parameters by element
 
 extension PlainNormGradient {
+  /// Adds dn xhat and dn of neighbouring values in memory, from one on, to what is there.
+  func addByElement(
+    _ first: Int, _ count: Int, _ products: UnsafeMutablePointer<Double>, _ sums: UnsafeMutablePointer<Double>
+  ) {
+    let planes = call.planes
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: Self.scratch(width: 1)) { block in
+      for index in 0..<count {
+        let (place, values) = (first + index, planes.maps * planes.size)
+        let (plane, start) =
+          planes.layout == .nchw
+          ? (place / planes.size, place % planes.size)
+          : (place / values * planes.maps + place % planes.maps, place % values / planes.maps)
+        let blocks = GradientBlocks(call, planes.band(ofPlane: plane), block.baseAddress!)
+        blocks.load(start, 1)
+        sums[index] += blocks.dn(0)[0]
+        products[index] += blocks.dn(0)[0] * blocks.xhat(0)[0]
+      }
+    }
+  }
+
   /// The terms added over N: dn xhat for the scale, dn for the bias.
   ///
   /// - Parameters:

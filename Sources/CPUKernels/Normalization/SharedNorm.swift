@@ -5,31 +5,61 @@ import Tensors
 // normalised; backward likewise with the sums of gradients. Planes that share with no other have a faster way, in which
 // both passes over a plane come together; here, both over as many sets of planes as stay in cache.
 
-/// The two passes over memory that a normalisation is made of, each over any part of the planes.
-protocol NormPasses {
+/// Something that normalises by statistics that there are.
+protocol NormWithStatistics {
   var call: NormCall { get }
-
-  /// Normalises each plane by its own moments.
-  func runAlone(threads: Int) throws
-
-  /// Writes the moments of each plane of a part, by the plane's number.
-  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws
 
   /// Normalises each plane of a part by the statistics that the call has.
   func normalize(_ part: Part, threads: Int) throws
 }
 
-extension NormPasses {
-  func run(threads: Int) throws {
-    let isAlone = call.output != nil && call.sharing?.isOfSinglePlanes(call.planes) == true
-    try isAlone ? runAlone(threads: threads) : runShared(threads: threads)
+extension NormWithStatistics {
+  /// Normalises sets whose planes lie one after the other: they share the statistics of one long plane.
+  func runOnSets(_ sets: PlaneSets, on backend: CPUBackend, threads: Int) throws {
+    let planes = call.planes
+    let scratch = try Scratch(shares: 1, doublesPerShare: 2 * sets.count)
+    let means = scratch.address.doubles(share: 0)
+    let inverses = means + sets.count
+    try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
+      let first = part.sets.lowerBound
+      let size = sets.width * planes.size
+      let long = NormCall(
+        planes: Planes(dtype: planes.dtype, layout: .nchw, images: part.sets.count, maps: 1, size: size),
+        input: call.input + first * size * planes.dtype.byteCount, output: nil, epsilon: call.epsilon,
+        mean: means + first, invStd: inverses + first)
+      try backend.normalize(long, threads: threads)
+      for set in part.sets {
+        call.mean.map { $0 + set * sets.width }?.update(repeating: means[set], count: sets.width)
+        call.invStd.map { $0 + set * sets.width }?.update(repeating: inverses[set], count: sets.width)
+      }
+      if call.output != nil { try normalize(part, threads: threads) }
+    }
   }
+}
 
+/// The two passes over memory that a normalisation is made of, each over any part of the planes.
+protocol NormPasses: NormWithStatistics {
+  /// Normalises each plane by its own moments.
+  func runAlone(threads: Int) throws
+
+  /// Writes the moments of each plane of a part, by the plane's number.
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws
+}
+
+extension NormPasses {
   /// Takes statistics, unless they are given, and normalises, if that is asked for.
-  private func runShared(threads: Int) throws {
+  func run(on backend: CPUBackend, threads: Int) throws {
     let planes = call.planes
     guard let sharing = call.sharing else { return try normalize(.all(of: planes), threads: threads) }
+    if call.output != nil, sharing.isOfSinglePlanes(planes) { return try runAlone(threads: threads) }
     let sets = PlaneSets(sharing, of: planes)
+    if sets.areContiguous(planes), sets.width > 1 { return try runOnSets(sets, on: backend, threads: threads) }
+    try runMerging(sets, threads: threads)
+  }
+
+  /// Merges the moments of planes into those of sets.
+  private func runMerging(_ sets: PlaneSets, threads: Int) throws {
+    let planes = call.planes
     let scratch = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<Moments>.stride)
     let moments = scratch.address.raw(share: 0).bindMemory(to: Moments.self, capacity: planes.count)
     try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
@@ -73,10 +103,18 @@ extension NormPasses {
       : !ordinary.contains(Standardization(moments, epsilon: call.epsilon, prescale: 1).invStd)
   }
 
+  /// As ``Moments/merge(_:)`` does it, of planes that are equally large, and without a division for each.
   private func merged(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) -> Moments {
-    var total = Moments()
-    for member in 0..<sets.width { total.merge(moments[sets[set, member]]) }
-    return total
+    let first = moments[sets[set, 0]]
+    var distance = 0.0
+    for member in 1..<max(sets.width, 1) { distance += moments[sets[set, member]].mean - first.mean }
+    let mean = first.mean + distance / Double(sets.width)
+    var squares = 0.0
+    for member in 0..<sets.width {
+      let own = moments[sets[set, member]]
+      squares += own.squaredDeviations + (own.mean - mean) * (own.mean - mean) * own.count
+    }
+    return Moments(count: first.count * Double(sets.width), mean: mean, squaredDeviations: squares)
   }
 }
 
@@ -93,7 +131,15 @@ protocol NormGradientPasses {
 
   /// Writes dx and dn of each plane of a part.
   func writeGradient(
-    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int) throws
+    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int) throws
+}
+
+/// A ``SetMeans`` for each plane.
+struct MeansByPlane {
+  let gradient: UnsafeMutablePointer<Double>
+  let product: UnsafeMutablePointer<Double>
+
+  subscript(plane: Int) -> SetMeans { SetMeans(gradient: gradient[plane], product: product[plane]) }
 }
 
 extension NormGradientPasses {
@@ -106,8 +152,9 @@ extension NormGradientPasses {
     let planes = call.planes
     // Statistics that were given do not depend on x; then nothing is taken off.
     let sets = PlaneSets(call.sharing ?? .instance, of: planes)
-    let scratch = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<SetMeans>.stride)
-    let means = scratch.address.raw(share: 0).bindMemory(to: SetMeans.self, capacity: planes.count)
+    let scratch = try Scratch(shares: 1, doublesPerShare: 2 * planes.count)
+    let address = scratch.address.doubles(share: 0)
+    let means = MeansByPlane(gradient: address, product: address + planes.count)
     let floats = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<Float>.stride)
     let largest = floats.address.raw(share: 0).bindMemory(to: Float.self, capacity: planes.count)
     try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
@@ -119,19 +166,38 @@ extension NormGradientPasses {
   }
 
   /// Gives all planes of a set the means of their sums.
-  private func share(_ set: Int, of sets: PlaneSets, _ means: UnsafeMutablePointer<SetMeans>) {
+  private func share(_ set: Int, of sets: PlaneSets, _ means: MeansByPlane) {
     var total = SetMeans()
+    let count = call.planes.count
     if call.sharing != nil {
+      var map = sets[set, 0] % call.planes.maps
       for member in 0..<sets.width {
-        let own = call.ownMeans(sets[set, member])
-        total.gradient += own.gradient
-        total.product += own.product
+        let plane = sets[set, member]
+        let scale = call.scale.value(plane, map: map)
+        total.gradient += scale * call.sums[plane]
+        total.product += scale * call.sums[count + plane]
+        // Maps of a set follow each other, or are all the same.
+        if sets.step == 1 { map = map + 1 == call.planes.maps ? 0 : map + 1 }
       }
-      // Planes are equally large, so the mean of all is that of their means.
-      total.gradient /= Double(sets.width)
-      total.product /= Double(sets.width)
+      total.gradient /= Double(sets.width * call.planes.size)
+      total.product /= Double(sets.width * call.planes.size)
     }
-    for member in 0..<sets.width { means[sets[set, member]] = total }
+    if sets.step == 1 {
+      (means.gradient + set * sets.width).update(repeating: total.gradient, count: sets.width)
+      (means.product + set * sets.width).update(repeating: total.product, count: sets.width)
+    } else {
+      for member in 0..<sets.width {
+        means.gradient[sets[set, member]] = total.gradient
+        means.product[sets[set, member]] = total.product
+      }
+    }
+  }
+}
+
+extension PlaneSets {
+  /// Whether all values of each set lie together.
+  func areContiguous(_ planes: Planes) -> Bool {
+    step == 1 && (planes.areContiguous || planes.size == 1 || width == planes.maps)
   }
 }
 
@@ -156,6 +222,9 @@ struct Part {
   }
 
   var planeCount: Int { sets.count * all.width }
+
+  /// The planes' numbers, of sets whose planes follow each other.
+  var planes: Range<Int> { sets.lowerBound * all.width..<sets.upperBound * all.width }
 
   /// The planes' numbers, in the order of memory.
   func plane(_ index: Int) -> Int {

@@ -7,60 +7,68 @@ struct TunedPictures {
   let call: NormCall
   private let tuned: TunedForm
   private let segments: Segments
-  private let size: PlaneSize
 
   init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
     guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
     segments = .ofPixels(call.planes.size)
-    size = PlaneSize(call.planes.size)
   }
 
   /// Normalises each plane by its own moments.
   func runAlone(threads: Int) throws {
     let planes = call.planes
     try forEachPicture(planes, segments, in: 0..<planes.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
-      for map in 0..<planes.maps {
-        let (sums, plane) = (room.sums(map), image * planes.maps + map)
-        let (mean, invStd) = (sums.mean(size), sums.invStd(size, epsilon: call.epsilon))
-        call.mean?[plane] = mean
-        call.invStd?[plane] = invStd
-        room.affine.set(map, FloatAffine(call, plane, mean: mean, invStd: invStd))
-      }
-      try normalize(image, room, shares: shares) { $0.run($1, block: $2, into: $3) }
+      takeMoments(image, room, shares: shares)
+      let first = image * planes.maps
+      tuned.kernels.table.pointee.inverses(planes.maps, call.epsilon, room.variances, room.variances)
+      call.mean.map { $0 + first }?.update(from: room.means, count: planes.maps)
+      call.invStd.map { $0 + first }?.update(from: room.variances, count: planes.maps)
+      try normalize(image, room, room.means, room.variances, shares: shares) { $0.run($1, block: $2, into: $3) }
     }
   }
 
-  /// Of all maps of a picture, of deviations from a value near the mean.
-  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) {
+  /// Takes the means and variances of all maps of a picture.
+  private func takeMoments(_ image: Int, _ room: PictureScratch, shares: Int) {
     let planes = call.planes
     let input = call.input + image * planes.size * planes.maps * tuned.valueBytes
-    shiftSamples(
-      planes.dtype, input, maps: planes.maps, size: planes.size, sums: room.first(segment: 0), into: room.shifts)
-    sum(image, room, shares: shares)
-    // The others come out as before: each map's sums are its own.
-    var isAnyFarOff = false
-    for map in 0..<planes.maps where room.sums(map).isFarOff(size) {
-      room.shifts[map] = Float(room.sums(map).mean(size))
-      isAnyFarOff = true
+    // Of more pixels where that is little, since sums of maps that are far off are taken again.
+    let samples = planes.size < 16 ? min(planes.size, 8) : planes.size < 256 ? 16 : 32
+    tuned.kernels.table.pointee.pixel_shifts(tuned.form.type, input, planes.size, planes.maps, samples, room.shifts)
+    func areFarOff() -> Bool {
+      tuned.kernels.table.pointee.moments(
+        planes.maps, Double(planes.size), room.shifts, room.first(segment: 0), room.second(segment: 0), room.means,
+        room.variances)
     }
-    if isAnyFarOff { sum(image, room, shares: shares) }
+    sum(image, room, 0..<planes.maps, shares: shares)
+    guard areFarOff() else { return }
+    // The others come out as before: each map's sums are its own.
+    let size = PlaneSize(planes.size)
+    for first in stride(from: 0, to: planes.maps, by: 16) {
+      let maps = first..<min(first + 16, planes.maps)
+      guard maps.contains(where: { room.sums($0).isFarOff(size) }) else { continue }
+      for map in maps where room.sums(map).isFarOff(size) { room.shifts[map] = Float(room.sums(map).mean(size)) }
+      sum(image, room, maps, shares: shares)
+    }
+    _ = areFarOff()
   }
 
-  /// Normalises a picture as the affines of its maps say.
+  /// Normalises a picture by its maps' statistics.
   ///
-  /// - Parameter plainly: how a plane is normalised that has none.
+  /// - Parameter plainly: how a plane is normalised that the kernels are not exact enough for.
   private func normalize(
-    _ image: Int, _ room: PictureScratch, shares: Int,
+    _ image: Int, _ room: PictureScratch, _ mean: UnsafePointer<Double>, _ invStd: UnsafePointer<Double>, shares: Int,
     plainly: (PlainNorm, Band, UnsafeMutablePointer<Double>, Run) -> Void
   ) throws {
     guard let output = call.output else { return }
     let planes = call.planes
+    var parameters = norm_parameters(picture: image, of: planes, mean: mean, invStd: invStd, call.scale, call.bias)
+    let missing = tuned.kernels.table.pointee.affines(
+      &parameters, planes.maps, room.affine.shift, room.affine.gain, room.affine.offset)
     room.affine.wrap(planes.maps)
     // What goes the plain way is worked out before the input may be written over, and put in its place after.
-    let aside = try WidePlanes(room.affine.missing(planes.maps).map { image * planes.maps + $0 }, planes)
+    let wide = missing == 0 ? [] : (0..<planes.maps).filter(room.affine.isMissing).map { image * planes.maps + $0 }
+    let aside = try WidePlanes(wide, planes)
     aside.compute { plane, target, block in plainly(PlainNorm(call), planes.band(ofPlane: plane), block, target) }
 
     let segments = segments
@@ -76,21 +84,24 @@ struct TunedPictures {
     aside.put(into: output)
   }
 
-  private func sum(_ image: Int, _ room: PictureScratch, shares: Int) {
+  /// Takes the sums of some maps of a picture, of which the first begins a vector.
+  private func sum(_ image: Int, _ room: PictureScratch, _ maps: Range<Int>, shares: Int) {
     let planes = call.planes
     let segments = segments
     let values = planes.size * planes.maps
     ThreadedWork.run(items: segments.count, values: values, shares: shares) { _, items in
       for index in items {
         let pixels = segments[index]
-        let start = pixels.lowerBound * planes.maps
-        room.clear(segment: index)
+        let start = pixels.lowerBound * planes.maps + maps.lowerBound
+        let (first, second) = (room.first(segment: index), room.second(segment: index))
+        room.clear(segment: index, maps)
         tuned.kernels.table.pointee.pixel_moments(
-          tuned.form.type, call.input + (image * values + start) * tuned.valueBytes, pixels.count, planes.maps,
-          values - start, room.shifts, room.first(segment: index), room.second(segment: index))
+          tuned.form.type, call.input + (image * values + start) * tuned.valueBytes, pixels.count, maps.count,
+          planes.maps, values - start, room.shifts + maps.lowerBound, first + maps.lowerBound,
+          second + maps.lowerBound)
       }
     }
-    room.addSegments()
+    room.addSegments(maps)
   }
 }
 
@@ -100,9 +111,11 @@ extension TunedPictures: NormPasses {
   func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws {
     let planes = call.planes
     try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
+      takeMoments(image, room, shares: shares)
+      let (count, first) = (Double(planes.size), image * planes.maps)
       for map in 0..<planes.maps {
-        moments[image * planes.maps + map] = Moments(room.sums(map), size, count: planes.size)
+        moments[first + map] = Moments(
+          count: count, mean: room.means[map], squaredDeviations: room.variances[map] * count)
       }
     }
   }
@@ -111,227 +124,10 @@ extension TunedPictures: NormPasses {
     guard let mean = call.mean, let invStd = call.invStd else { return }
     let planes = call.planes
     try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
-      for map in 0..<planes.maps {
-        let plane = image * planes.maps + map
-        room.affine.set(map, FloatAffine(call, plane, mean: mean[plane], invStd: invStd[plane]))
-      }
-      try normalize(image, room, shares: shares) { $0.normalize($1, block: $2, into: $3) }
-    }
-  }
-}
-
-/// Calls `body` for each picture with room to work in and how many threads are to share it: one where the pictures go
-/// round, else all.
-func forEachPicture(
-  _ planes: Planes, _ segments: Segments, in images: Range<Int>, threads: Int,
-  _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws -> Void
-) throws {
-  let pictureValues = planes.maps * planes.size
-  let split = segments.split(images.count, of: pictureValues, threads: threads)
-  let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
-  let scratch = try Scratch(shares: split.planes, bytesPerShare: sizes.byteCount)
-  let address = scratch.address
-  if split.planes == 1 {
-    let room = PictureScratch(address.raw(share: 0), sizes)
-    for image in images { try body(image, room, split.shares) }
-    return
-  }
-  try Failure.collect { failure in
-    ThreadedWork.run(items: images.count, values: images.count * pictureValues, shares: split.planes) { share, items in
-      let room = PictureScratch(address.raw(share: share), sizes)
-      for item in items { failure.catching { try body(images.lowerBound + item, room, 1) } }
-    }
-  }
-}
-
-/// What a picture's maps need while it is worked on.
-struct PictureScratch {
-  struct Sizes {
-    let maps: Int
-    let segments: Int
-    /// In the kernels' vectors.
-    var padded: Int { (maps + 15) / 16 * 16 }
-    /// With the first 15 once more at the end.
-    var wrapped: Int { padded + 16 }
-    var byteCount: Int { floats * 4 + doubles * 8 }
-    fileprivate var doubles: Int { 2 * padded * segments }
-    fileprivate var floats: Int { 2 * padded + 8 * wrapped }
-  }
-
-  private let sizes: Sizes
-  private let doubles: UnsafeMutablePointer<Double>
-  /// By map.
-  let shifts: UnsafeMutablePointer<Float>
-  /// The largest magnitude by map.
-  let largest: UnsafeMutablePointer<Float>
-  let affine: AffineArrays
-  let slope: SlopeArrays
-
-  init(_ base: UnsafeMutableRawPointer, _ sizes: Sizes) {
-    self.sizes = sizes
-    doubles = base.assumingMemoryBound(to: Double.self)
-    var next = (base + sizes.doubles * 8).assumingMemoryBound(to: Float.self)
-    // Lanes without a map are computed with, too.
-    next.update(repeating: 0, count: sizes.floats)
-    func take(_ count: Int) -> UnsafeMutablePointer<Float> {
-      defer { next += count }
-      return next
-    }
-    shifts = take(sizes.padded)
-    largest = take(sizes.padded)
-    affine = AffineArrays(shift: take(sizes.wrapped), gain: take(sizes.wrapped), offset: take(sizes.wrapped))
-    slope = SlopeArrays(
-      invStd: take(sizes.wrapped), centre: take(sizes.wrapped), mean: take(sizes.wrapped), slope: take(sizes.wrapped),
-      offset: take(sizes.wrapped))
-  }
-
-  /// Of a segment, the first sum by map. Segment 0 has all of them after ``addSegments()``.
-  func first(segment: Int) -> UnsafeMutablePointer<Double> { doubles + segment * 2 * sizes.padded }
-  func second(segment: Int) -> UnsafeMutablePointer<Double> { first(segment: segment) + sizes.padded }
-
-  func clear(segment: Int) { first(segment: segment).update(repeating: 0, count: 2 * sizes.padded) }
-
-  func addSegments() {
-    for segment in 1..<max(sizes.segments, 1) {
-      let more = first(segment: segment)
-      for index in 0..<2 * sizes.padded { doubles[index] += more[index] }
-    }
-  }
-
-  func sums(_ map: Int) -> ShiftedSums {
-    ShiftedSums(shift: shifts[map], sum: doubles[map], square: doubles[sizes.padded + map])
-  }
-}
-
-/// A ``FloatAffine`` by map.
-struct AffineArrays {
-  let shift: UnsafeMutablePointer<Float>
-  let gain: UnsafeMutablePointer<Float>
-  let offset: UnsafeMutablePointer<Float>
-
-  var pointers: norm_affine { norm_affine(shift: shift, gain: gain, offset: offset) }
-
-  /// - Parameter affine: nil for a map that goes the plain way.
-  func set(_ map: Int, _ affine: FloatAffine?) {
-    shift[map] = affine?.shift ?? 0
-    gain[map] = affine?.gain ?? 0
-    offset[map] = affine?.offset ?? .nan
-  }
-
-  /// Whether a map goes the plain way.
-  func isMissing(_ map: Int) -> Bool { offset[map].isNaN }
-
-  /// The maps that go the plain way.
-  func missing(_ maps: Int) -> [Int] {
-    (0..<maps).filter(isMissing)
-  }
-
-  func wrap(_ maps: Int) {
-    wrapAround(shift, maps)
-    wrapAround(gain, maps)
-    wrapAround(offset, maps)
-  }
-}
-
-/// A ``FloatSlope`` by map.
-struct SlopeArrays {
-  let invStd: UnsafeMutablePointer<Float>
-  let centre: UnsafeMutablePointer<Float>
-  let mean: UnsafeMutablePointer<Float>
-  let slope: UnsafeMutablePointer<Float>
-  let offset: UnsafeMutablePointer<Float>
-
-  var pointers: norm_slope {
-    norm_slope(inv_std: invStd, centre: centre, mean: mean, slope: slope, offset: offset)
-  }
-
-  func set(_ map: Int, _ value: FloatSlope) {
-    invStd[map] = value.invStd
-    centre[map] = value.centre
-    mean[map] = value.mean
-    slope[map] = value.slope
-    offset[map] = value.offset
-  }
-
-  func wrap(_ maps: Int) {
-    wrapAround(invStd, maps)
-    wrapAround(centre, maps)
-    wrapAround(mean, maps)
-    wrapAround(slope, maps)
-    wrapAround(offset, maps)
-  }
-}
-
-/// The first 15 values once more behind the last.
-private func wrapAround(_ array: UnsafeMutablePointer<Float>, _ count: Int) {
-  for index in 0..<15 { array[count + index] = array[index] }
-}
-
-/// Planes of a picture that go the plain way, set aside until the kernels are through with the rest.
-struct WidePlanes: ~Copyable {
-  private let numbers: [Int]
-  private let planes: Planes
-  private let scratch: Scratch?
-  private let address: Scratch.Address?
-
-  init(_ numbers: [Int], _ planes: Planes) throws {
-    self.numbers = numbers
-    self.planes = planes
-    if numbers.isEmpty {
-      scratch = nil
-      address = nil
-    } else {
-      let scratch = try Scratch(shares: numbers.count, bytesPerShare: planes.size * planes.dtype.byteCount)
-      address = scratch.address
-      self.scratch = consume scratch
-    }
-  }
-
-  /// Calls `body` for each plane with where its result goes and room for blocks.
-  func compute(_ body: (_ plane: Int, _ target: Run, _ block: UnsafeMutablePointer<Double>) -> Void) {
-    guard !numbers.isEmpty else { return }
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      for (index, plane) in numbers.enumerated() { body(plane, run(index), block.baseAddress!) }
-    }
-  }
-
-  /// Copies the results to their places.
-  func put(into output: UnsafeMutableRawPointer) {
-    guard !numbers.isEmpty else { return }
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: blockPitch) { block in
-      for (index, plane) in numbers.enumerated() {
-        let target = Run(output, planes.dtype, planes.band(ofPlane: plane), stride: planes.stride)
-        for start in stride(from: 0, to: planes.size, by: blockLength) {
-          let count = min(blockLength, planes.size - start)
-          run(index).load(start, count, into: block.baseAddress!)
-          target.store(start, count, from: block.baseAddress!)
-        }
+      let first = image * planes.maps
+      try normalize(image, room, mean + first, invStd + first, shares: shares) {
+        $0.normalize($1, block: $2, into: $3)
       }
     }
-  }
-
-  /// Where a plane's result is; nil for a plane that is not set aside.
-  func run(ofPlane plane: Int) -> Run? {
-    guard let index = numbers.firstIndex(of: plane) else { return nil }
-    return run(index)
-  }
-
-  private func run(_ index: Int) -> Run {
-    Run(contiguous: address!.raw(share: index), planes.dtype)
-  }
-}
-
-/// The first error of several threads.
-final class Failure: @unchecked Sendable {
-  private let first = Locked<(any Error)?>(nil)
-
-  func catching(_ body: () throws -> Void) {
-    do { try body() } catch { first.withLock { $0 = $0 ?? error } }
-  }
-
-  static func collect(_ body: (Failure) -> Void) throws {
-    let failure = Failure()
-    body(failure)
-    if let error = failure.first.withLock({ $0 }) { throw error }
   }
 }

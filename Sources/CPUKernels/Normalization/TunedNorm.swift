@@ -118,17 +118,30 @@ struct TunedForm {
 
   /// - Parameter streamed: from how many bytes on the output is written past the caches.
   init?(_ kernels: Kernels?, _ call: NormCall, streamed: Int) {
-    guard !call.scale.isByElement, !call.bias.isByElement else { return nil }
+    guard call.scale.isForKernels, call.bias.isForKernels else { return nil }
     self.init(
       kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
       streamed: call.isInPlace ? .max : streamed)
   }
 
   init?(_ kernels: Kernels?, _ call: NormGradientCall, streamed: Int) {
-    guard !call.scale.isByElement, !call.bias.isByElement else { return nil }
+    guard call.scale.isForKernels, call.bias.isForKernels else { return nil }
     self.init(
       kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
       streamed: call.isInPlace ? .max : streamed)
+  }
+
+  /// Of values with parameters each, which are never written past the caches.
+  init?(_ kernels: Kernels?, elementsOf call: NormCall) {
+    self.init(
+      kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+      streamed: .max)
+  }
+
+  init?(_ kernels: Kernels?, elementsOf call: NormGradientCall) {
+    self.init(
+      kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
+      streamed: .max)
   }
 
   /// - Parameter streamed: from how many bytes on the output is written past the caches: not where its lines are in
@@ -147,6 +160,11 @@ struct TunedForm {
   }
 
   var valueBytes: Int { planes.dtype.byteCount }
+}
+
+extension ParameterValues {
+  /// Whether it is float32, and one for all values of a plane.
+  fileprivate var isForKernels: Bool { !isByElement && !(isDouble && base != nil) }
 }
 
 // MARK: - Pieces of a plane
@@ -211,30 +229,5 @@ func shiftSample(_ dtype: DType, _ base: UnsafeRawPointer, size: Int) -> Float {
   case .bfloat16: return sample(BFloat16.self)
   case .float32: return sample(Float.self)
   case .float64: return sample(Double.self)
-  }
-}
-
-/// The same for each map of a picture. Of more pixels, since one map that is far off means all are summed again.
-///
-/// - Parameter sums: room for a value for each map.
-func shiftSamples(
-  _ dtype: DType, _ base: UnsafeRawPointer, maps: Int, size: Int, sums: UnsafeMutablePointer<Double>,
-  into shifts: UnsafeMutablePointer<Float>
-) {
-  func sample<S: Scalar>(_ type: S.Type) {
-    let values = base.assumingMemoryBound(to: S.self)
-    let count = size < 256 ? 8 : 32
-    for map in 0..<maps { sums[map] = values[map].double }
-    for index in 1..<count {
-      let pixel = values + size * index / count * maps
-      for map in 0..<maps { sums[map] += pixel[map].double }
-    }
-    for map in 0..<maps { shifts[map] = Float(sums[map] / Double(count)) }
-  }
-  switch dtype {
-  case .float16: sample(Float16.self)
-  case .bfloat16: sample(BFloat16.self)
-  case .float32: sample(Float.self)
-  case .float64: sample(Double.self)
   }
 }

@@ -25,7 +25,7 @@ extension FloatSlope {
     let (sum, product) = (call.sums[plane], call.sums[call.planes.count + plane])
     mean = Float(sum / size)
     slope = Float(-Double(gain) * (product / size))
-    return sum.isFinite && product.isFinite && Self.isOrdinary(gain: gain, largest: largest)
+    return Self.fits(norm_gradient_sums(sum: sum, product: product, largest: largest), gain: gain)
   }
 
   /// Completes a slope with the means of a plane's set, likewise.
@@ -38,6 +38,11 @@ extension FloatSlope {
       && [offset, slope].allSatisfy { $0 == 0 || Self.products.contains(abs($0)) }
   }
 
+  /// Whether sums are exact enough to make the gradient of, with every gain up to this.
+  static func fits(_ sums: norm_gradient_sums, gain: Float) -> Bool {
+    sums.sum.isFinite && sums.product.isFinite && isOrdinary(gain: gain, largest: sums.largest)
+  }
+
   /// Far enough from the ends of float32's range, or nothing at all.
   private static func isOrdinary(gain: Float, largest: Float) -> Bool {
     largest == 0
@@ -47,8 +52,7 @@ extension FloatSlope {
   private static let products: ClosedRange<Float> = 1e-30...1e30
 }
 
-// MARK: - Planes that each lie together
-
+/// The gradient of ``TunedPlanes``.
 struct TunedPlaneGradients {
   let call: NormGradientCall
   private let tuned: TunedForm
@@ -161,7 +165,7 @@ struct TunedPlaneGradients {
 
 extension norm_gradient_sums {
   /// Adds those of the next segment.
-  fileprivate mutating func add(_ next: norm_gradient_sums) {
+  mutating func add(_ next: norm_gradient_sums) {
     sum += next.sum
     product += next.product
     largest = max(largest, next.largest)
@@ -185,7 +189,7 @@ extension TunedPlaneGradients: NormGradientPasses {
   }
 
   func writeGradient(
-    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
+    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
   ) {
     part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
       if let affine = FloatAffine(call, plane) {
@@ -195,178 +199,6 @@ extension TunedPlaneGradients: NormGradientPasses {
         }
       }
       plain(plane) { $0.gradient(of: $1, block: $2) { means[$0] } }
-    }
-  }
-}
-
-// MARK: - Pictures whose maps alternate in memory
-
-struct TunedPictureGradients {
-  let call: NormGradientCall
-  private let tuned: TunedForm
-  private let segments: Segments
-
-  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
-    guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
-    self.call = call
-    self.tuned = tuned
-    segments = .ofPixels(call.planes.size)
-  }
-
-  /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) throws {
-    try forEachPicture(call.planes, segments, in: 0..<call.planes.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
-      let wide = prepare(image, room) { plane, gain, slope in
-        slope.finish(call, plane, gain: gain, largest: room.largest[plane - image * call.planes.maps])
-      }
-      if call.inputGradient == nil {
-        for plane in wide { plain(plane) { $0.sums(of: $1, block: $2) } }
-      } else {
-        try writeGradient(image, room, wide: wide, shares: shares) { $0.run($1, block: $2, into: $3, residualInto: $4) }
-      }
-    }
-  }
-
-  /// Writes the sums of a picture's planes; the largest |dn| of each are in the room.
-  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) {
-    let planes = call.planes
-    let values = planes.size * planes.maps
-    let firstPlane = image * planes.maps
-    let imageStart = image * values * tuned.valueBytes
-    for map in 0..<planes.maps {
-      let affine = FloatAffine(call, firstPlane + map)
-      room.affine.set(map, affine ?? FloatAffine())
-      room.slope.set(map, FloatSlope(call, firstPlane + map, affine ?? FloatAffine()))
-      room.largest[map] = 0
-    }
-    room.affine.wrap(planes.maps)
-    room.slope.wrap(planes.maps)
-
-    let segments = segments
-    func sum(_ items: Range<Int>, largest: UnsafeMutablePointer<Float>) {
-      var affine = room.affine.pointers
-      var slope = room.slope.pointers
-      var form = tuned.form
-      for index in items {
-        let pixels = segments[index]
-        let start = pixels.lowerBound * planes.maps
-        let offset = imageStart + start * tuned.valueBytes
-        room.clear(segment: index)
-        tuned.kernels.table.pointee.pixel_gradient_sums(
-          &form, call.gradient + offset, call.input + offset, call.residual.map { $0 + offset }, pixels.count,
-          planes.maps, values - start, &affine, &slope, room.first(segment: index), room.second(segment: index),
-          largest)
-      }
-    }
-    if shares == 1 {
-      sum(0..<segments.count, largest: room.largest)
-    } else {
-      let merging = Locked(())
-      ThreadedWork.run(items: segments.count, values: values, shares: shares) { _, items in
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: (planes.maps + 15) / 16 * 16) { largest in
-          largest.initialize(repeating: 0)
-          sum(items, largest: largest.baseAddress!)
-          merging.withLock { _ in
-            for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest[map]) }
-          }
-        }
-      }
-    }
-    room.addSegments()
-    for map in 0..<planes.maps {
-      let sums = room.sums(map)
-      call.sums[firstPlane + map] = sums.sum
-      call.sums[planes.count + firstPlane + map] = sums.square
-    }
-  }
-
-  /// Sets the affines and slopes of a picture's maps.
-  ///
-  /// - Parameter finish: completes a plane's slope, and says whether that is exact enough.
-  /// - Returns: the planes that go the plain way.
-  private func prepare(
-    _ image: Int, _ room: PictureScratch, _ finish: (_ plane: Int, _ gain: Float, _ slope: inout FloatSlope) -> Bool
-  ) -> [Int] {
-    let planes = call.planes
-    var wide: [Int] = []
-    for map in 0..<planes.maps {
-      let plane = image * planes.maps + map
-      let affine = FloatAffine(call, plane)
-      var slope = FloatSlope(call, plane, affine ?? FloatAffine())
-      if !finish(plane, affine?.gain ?? 0, &slope) || affine == nil { wide.append(plane) }
-      room.affine.set(map, affine ?? FloatAffine())
-      room.slope.set(map, slope)
-    }
-    room.affine.wrap(planes.maps)
-    room.slope.wrap(planes.maps)
-    return wide
-  }
-
-  /// Writes dx and dn of a picture.
-  ///
-  /// - Parameter plainly: how they are had of the planes in `wide`.
-  private func writeGradient(
-    _ image: Int, _ room: PictureScratch, wide: [Int], shares: Int,
-    plainly: (PlainNormGradient, Band, UnsafeMutablePointer<Double>, Run, Run?) -> Void
-  ) throws {
-    guard let dx = call.inputGradient else { return }
-    let planes = call.planes
-    let aside = try WidePlanes(wide, planes)
-    let residualAside = try WidePlanes(call.residualGradient == nil ? [] : wide, planes)
-    aside.compute { plane, target, block in
-      plainly(
-        PlainNormGradient(call), planes.band(ofPlane: plane), block, target, residualAside.run(ofPlane: plane))
-    }
-    let segments = segments
-    ThreadedWork.run(items: segments.count, values: planes.size * planes.maps, shares: shares) { _, items in
-      let pixels = segments.range(items)
-      let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
-      var affine = room.affine.pointers
-      var slope = room.slope.pointers
-      var form = tuned.form
-      tuned.kernels.table.pointee.gradient(
-        &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, dx + start,
-        call.residualGradient.map { $0 + start }, pixels.count * planes.maps, planes.maps, 0, &affine, &slope)
-    }
-    aside.put(into: dx)
-    if let residualGradient = call.residualGradient { residualAside.put(into: residualGradient) }
-  }
-
-  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
-  }
-}
-
-extension TunedPictureGradients: NormGradientPasses {
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws {
-    let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
-      for map in 0..<planes.maps {
-        let plane = image * planes.maps + map
-        largest[plane] = room.largest[map]
-        let areFinite = call.sums[plane].isFinite && call.sums[planes.count + plane].isFinite
-        if !areFinite || FloatAffine(call, plane) == nil {
-          largest[plane] = .infinity
-          plain(plane) { $0.sums(of: $1, block: $2) }
-        }
-      }
-    }
-  }
-
-  func writeGradient(
-    of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
-  ) throws {
-    try forEachPicture(call.planes, segments, in: part.images, threads: threads) { image, room, shares in
-      let wide = prepare(image, room) { plane, gain, slope in
-        slope.finish(call, plane, gain: gain, largest: largest[plane], means: means[plane])
-      }
-      try writeGradient(image, room, wide: wide, shares: shares) {
-        $0.gradient(of: $1, block: $2, into: $3, residualInto: $4) { means[$0] }
-      }
     }
   }
 }

@@ -148,15 +148,25 @@ struct NormProblem {
       residual: form.place == nil ? nil : residual.address, place: form.place ?? .afterActivation,
       sharing: sharing, mean: UnsafePointer(mean.doubles), invStd: UnsafePointer(invStd.doubles), sums: sums.doubles,
       inputGradient: nil)
+    // Of planes that share, the sums are the engine's own; what counts is what is made of them.
+    let totals = RawMemory(planes.dtype.parameterDType, 2 * planes.maps, at: place)
+    if sumsAreTotals {
+      call.biasGradient = totals.address
+      call.scaleGradient = totals.address + totals.byteCount / 2
+    }
     // First the sums alone: they must be those that come with dx.
     try backend.run(call)
-    let alone = RawMemory(copyOf: sums, at: .offset(0))
+    let alone = RawMemory(copyOf: sumsAreTotals ? totals : sums, at: .offset(0))
     call.inputGradient = dx.address
     call.residualGradient = dn.address
     try backend.run(call)
-    if !alone.hasSameBytes(as: sums) { throw Disagreement() }
-    return Result(y: y, dx: dx, dn: dn, mean: mean, invStd: invStd, sums: sums)
+    let reported = sumsAreTotals ? totals : sums
+    if !alone.hasSameBytes(as: reported) || !sums.isFenceIntact { throw Disagreement() }
+    return Result(y: y, dx: dx, dn: dn, mean: mean, invStd: invStd, sums: reported)
   }
+
+  /// Whether a result has sums over the planes of each map, (2, C), and not over each plane, (2, N, C).
+  var sumsAreTotals: Bool { sharing?.isOfSinglePlanes(planes) == false }
 
   /// The sums alone were not those that came with dx.
   struct Disagreement: Error {}

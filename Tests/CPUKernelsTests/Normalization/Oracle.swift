@@ -151,14 +151,14 @@ struct Oracle {
       }.max()
       for plane in set { largestOfSet[plane] = largest ?? 0 }
     }
+    var (absolute, product) = (Array(repeating: 0.0, count: planes.count), Array(repeating: 0.0, count: planes.count))
     for plane in 0..<planes.count {
       let map = plane % planes.maps
-      var (absolute, product) = (0.0, 0.0)
       for index in 0..<planes.size {
         let at = planes.position(plane, index)
         let xhat = (x[at] - self.mean[plane]) * self.invStd[plane]
-        absolute += abs(self.dn[at])
-        product += abs(self.dn[at]) * max(1, abs(xhat))
+        absolute[plane] += abs(self.dn[at])
+        product[plane] += abs(self.dn[at]) * max(1, abs(xhat))
       }
       for index in 0..<planes.size {
         let at = planes.position(plane, index)
@@ -170,13 +170,21 @@ struct Oracle {
       errors.statistics = max(
         errors.statistics, abs(mean[plane] - self.mean[plane]) * self.invStd[plane] / 1e-6,
         abs(invStd[plane] - self.invStd[plane]) / (1e-6 * self.invStd[plane] + 1e-300))
-      for (sum, expected, size) in [
-        (sums[plane], self.sums[plane], absolute),
-        (sums[planes.count + plane], self.sums[planes.count + plane], product),
-      ] {
-        let difference = abs(sum - expected)
-        errors.sums = max(errors.sums, difference == 0 ? 0 : difference / (2e-6 * size), difference.isNaN ? 1e9 : 0)
+    }
+    // What counts of planes that share is the total of each map.
+    func totals(_ values: [Double]) -> [Double] {
+      guard problem.sumsAreTotals else { return values }
+      return (0..<values.count / planes.count).flatMap { row in
+        (0..<planes.maps).map { map in
+          (0..<planes.images).reduce(0.0) { $0 + values[row * planes.count + $1 * planes.maps + map] }
+        }
       }
+    }
+    let (expected, sizes) = (totals(self.sums), totals(absolute + product))
+    for index in expected.indices {
+      let difference = abs(sums[index] - expected[index])
+      errors.sums = max(
+        errors.sums, difference == 0 ? 0 : difference / (2e-6 * sizes[index]), difference.isNaN ? 1e9 : 0)
     }
     return errors
   }

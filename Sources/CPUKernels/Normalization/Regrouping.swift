@@ -1,0 +1,72 @@
+import Calls
+import Tensors
+
+// The same values can often be seen as planes of another kind, that cost less.
+
+extension Planes {
+  /// Planes of one value are in memory as if maps alternated, and these are worked on together.
+  fileprivate var regrouped: Planes {
+    guard layout == .nchw, size == 1 else { return self }
+    return Planes(dtype: dtype, layout: .nhwc, images: images, maps: maps, size: 1)
+  }
+
+  /// The maps of all pictures as those of one, where they alternate in memory.
+  fileprivate var asOnePicture: Planes {
+    Planes(dtype: dtype, layout: layout, images: 1, maps: maps, size: images * size)
+  }
+
+  /// Those of the first picture alone.
+  var ofFirstPicture: Planes { Planes(dtype: dtype, layout: layout, images: 1, maps: maps, size: size) }
+
+  /// Whether each plane's values lie together.
+  var areContiguous: Bool { layout == .nchw || maps == 1 }
+
+  /// Whether the planes of a batch are, by map, those of one picture.
+  fileprivate func isOnePicture(_ sharing: MomentSharing?, _ scale: ParameterValues, _ bias: ParameterValues) -> Bool {
+    sharing == .batch && images > 1 && size > 0 && (layout == .nhwc || maps == 1) && scale.isByMap && bias.isByMap
+  }
+}
+
+extension ParameterValues {
+  /// Whether there is a value for each map, or one for all.
+  var isByMap: Bool { base == nil || grain == .map }
+}
+
+extension NormCall {
+  /// The call on planes that cost less; of one picture, statistics are written for the first alone.
+  var regrouped: NormCall {
+    var call = self
+    call.planes = planes.regrouped
+    if call.planes.isOnePicture(sharing, scale, bias) {
+      call.planes = call.planes.asOnePicture
+      call.sharing = .instance
+    }
+    return call
+  }
+
+  /// Gives the statistics of the first picture to all.
+  func repeatStatistics(threads: Int) {
+    let shares = ThreadedWork.shareCount(items: planes.images - 1, values: planes.count, threads: threads)
+    ThreadedWork.run(items: planes.images - 1, values: planes.count, shares: shares) { _, items in
+      for statistics in [mean, invStd] {
+        guard let statistics else { continue }
+        for image in items {
+          (statistics + (image + 1) * planes.maps).update(from: statistics, count: planes.maps)
+        }
+      }
+    }
+  }
+}
+
+extension NormGradientCall {
+  /// The call on planes that cost less.
+  var regrouped: NormGradientCall {
+    var call = self
+    call.planes = planes.regrouped
+    if call.planes.isOnePicture(sharing, scale, bias) {
+      call.planes = call.planes.asOnePicture
+      call.sharing = .instance
+    }
+    return call
+  }
+}

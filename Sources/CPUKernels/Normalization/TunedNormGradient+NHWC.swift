@@ -1,0 +1,187 @@
+import CNormKernels
+import Calls
+import Tensors
+
+/// The gradient of ``TunedPictures``.
+struct TunedPictureGradients {
+  let call: NormGradientCall
+  private let tuned: TunedForm
+  private let segments: Segments
+
+  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
+    guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
+    self.call = call
+    self.tuned = tuned
+    segments = .ofPixels(call.planes.size)
+  }
+
+  /// Takes each plane's gradient by its own sums.
+  func runAlone(threads: Int) throws {
+    try forEachPicture(call.planes, segments, in: 0..<call.planes.images, threads: threads) { image, room, shares in
+      let missing = takeSums(image, room, shares: shares)
+      let first = image * call.planes.maps
+      let wide = finish(
+        image, room, missing: missing,
+        norm_means(
+          gradient: call.sums + first, product: call.sums + call.planes.count + first, largest: room.largest,
+          size: Double(call.planes.size)))
+      if call.inputGradient == nil {
+        for plane in wide { plain(plane) { $0.sums(of: $1, block: $2) } }
+      } else {
+        try writeGradient(image, room, wide: wide, shares: shares) { $0.run($1, block: $2, into: $3, residualInto: $4) }
+      }
+    }
+  }
+
+  private func parameters(_ image: Int) -> norm_parameters {
+    let first = image * call.planes.maps
+    return norm_parameters(
+      picture: image, of: call.planes, mean: call.mean + first, invStd: call.invStd + first, call.scale, call.bias)
+  }
+
+  /// Sets what is known of a picture's maps before their sums are.
+  ///
+  /// - Returns: how many go the plain way.
+  @discardableResult
+  private func prepare(_ image: Int, _ room: PictureScratch) -> Int {
+    let maps = call.planes.maps
+    var parameters = parameters(image)
+    let missing = tuned.kernels.table.pointee.affines(
+      &parameters, maps, room.affine.shift, room.affine.gain, room.affine.offset)
+    tuned.kernels.table.pointee.slopes(&parameters, maps, room.affine.shift, room.slope.invStd, room.slope.centre)
+    room.affine.wrap(maps)
+    room.slope.wrap(maps)
+    return missing
+  }
+
+  /// Sets the rest.
+  ///
+  /// - Parameter missing: how many go the plain way whatever their sums are.
+  /// - Returns: the planes that go the plain way.
+  private func finish(_ image: Int, _ room: PictureScratch, missing: Int, _ means: norm_means) -> [Int] {
+    let maps = call.planes.maps
+    var (parameters, means) = (parameters(image), means)
+    let slope = room.slope
+    let more = tuned.kernels.table.pointee.finish_slopes(
+      &parameters, &means, maps, room.affine.gain, slope.mean, slope.slope, slope.offset)
+    slope.wrap(maps)
+    if missing + more == 0 { return [] }
+    return (0..<maps).filter { room.affine.isMissing($0) || slope.isMissing($0) }.map { image * maps + $0 }
+  }
+
+  /// Writes the sums of a picture's planes; the largest |dn| of each are in the room.
+  ///
+  /// - Returns: how many go the plain way.
+  @discardableResult
+  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) -> Int {
+    let planes = call.planes
+    let values = planes.size * planes.maps
+    let firstPlane = image * planes.maps
+    let imageStart = image * values * tuned.valueBytes
+    room.largest.update(repeating: 0, count: planes.maps)
+    let missing = prepare(image, room)
+    let segments = segments
+    func sum(_ items: Range<Int>, largest: UnsafeMutablePointer<Float>) {
+      var affine = room.affine.pointers
+      var slope = room.slope.pointers
+      var form = tuned.form
+      for index in items {
+        let pixels = segments[index]
+        let start = pixels.lowerBound * planes.maps
+        let offset = imageStart + start * tuned.valueBytes
+        room.clear(segment: index, 0..<planes.maps)
+        tuned.kernels.table.pointee.pixel_gradient_sums(
+          &form, call.gradient + offset, call.input + offset, call.residual.map { $0 + offset }, pixels.count,
+          planes.maps, values - start, &affine, &slope, room.first(segment: index), room.second(segment: index),
+          largest)
+      }
+    }
+    if shares == 1 {
+      sum(0..<segments.count, largest: room.largest)
+    } else {
+      let merging = Locked(())
+      ThreadedWork.run(items: segments.count, values: values, shares: shares) { _, items in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: (planes.maps + 15) / 16 * 16) { largest in
+          largest.initialize(repeating: 0)
+          sum(items, largest: largest.baseAddress!)
+          merging.withLock { _ in
+            for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest[map]) }
+          }
+        }
+      }
+    }
+    room.addSegments(0..<planes.maps)
+    (call.sums + firstPlane).update(from: room.first(segment: 0), count: planes.maps)
+    (call.sums + planes.count + firstPlane).update(from: room.second(segment: 0), count: planes.maps)
+    return missing
+  }
+
+  /// Writes dx and dn of a picture.
+  ///
+  /// - Parameter plainly: how they are had of the planes in `wide`.
+  private func writeGradient(
+    _ image: Int, _ room: PictureScratch, wide: [Int], shares: Int,
+    plainly: (PlainNormGradient, Band, UnsafeMutablePointer<Double>, Run, Run?) -> Void
+  ) throws {
+    guard let dx = call.inputGradient else { return }
+    let planes = call.planes
+    let aside = try WidePlanes(wide, planes)
+    let residualAside = try WidePlanes(call.residualGradient == nil ? [] : wide, planes)
+    aside.compute { plane, target, block in
+      plainly(
+        PlainNormGradient(call), planes.band(ofPlane: plane), block, target, residualAside.run(ofPlane: plane))
+    }
+    let segments = segments
+    ThreadedWork.run(items: segments.count, values: planes.size * planes.maps, shares: shares) { _, items in
+      let pixels = segments.range(items)
+      let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
+      var affine = room.affine.pointers
+      var slope = room.slope.pointers
+      var form = tuned.form
+      tuned.kernels.table.pointee.gradient(
+        &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, dx + start,
+        call.residualGradient.map { $0 + start }, pixels.count * planes.maps, planes.maps, 0, &affine, &slope)
+    }
+    aside.put(into: dx)
+    if let residualGradient = call.residualGradient { residualAside.put(into: residualGradient) }
+  }
+
+  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
+      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
+    }
+  }
+}
+
+extension TunedPictureGradients: NormGradientPasses {
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws {
+    let planes = call.planes
+    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+      takeSums(image, room, shares: shares)
+      for map in 0..<planes.maps {
+        let plane = image * planes.maps + map
+        largest[plane] = room.largest[map]
+        let areFinite = call.sums[plane].isFinite && call.sums[planes.count + plane].isFinite
+        if !areFinite || room.affine.isMissing(map) {
+          largest[plane] = .infinity
+          plain(plane) { $0.sums(of: $1, block: $2) }
+        }
+      }
+    }
+  }
+
+  func writeGradient(
+    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
+  ) throws {
+    try forEachPicture(call.planes, segments, in: part.images, threads: threads) { image, room, shares in
+      let first = image * call.planes.maps
+      let missing = prepare(image, room)
+      let wide = finish(
+        image, room, missing: missing,
+        norm_means(gradient: means.gradient + first, product: means.product + first, largest: largest + first, size: 0))
+      try writeGradient(image, room, wide: wide, shares: shares) {
+        $0.gradient(of: $1, block: $2, into: $3, residualInto: $4) { means[$0] }
+      }
+    }
+  }
+}
