@@ -246,11 +246,17 @@ struct Part {
     // Where maps alternate, whole pictures.
     let least = planes.layout == .nchw || planes.maps == 1 ? 1 : sets.step > 1 ? sets.count : planes.maps / sets.width
     let bytes = least * sets.width * planes.size * planes.dtype.byteCount
-    let length = least * max(1, CacheSizes.part / max(bytes, 1))
-    let count = (sets.count + length - 1) / length
-    func part(number index: Int) -> Part { part(index * length..<min((index + 1) * length, sets.count)) }
-
+    let units = sets.count / max(least, 1)
+    let length = max(1, CacheSizes.part / max(bytes, 1))
+    var count = (units + length - 1) / length
     let shares = ThreadedWork.shareCount(items: count, values: planes.valueCount, threads: threads)
+    // As many for each thread, where that makes parts smaller.
+    let even = (count + shares - 1) / shares * shares
+    if even <= units { count = even }
+    func part(number index: Int) -> Part {
+      part(units * index / count * least..<units * (index + 1) / count * least)
+    }
+
     let isEven = count % shares == 0 || count >= 8 * shares
     if isEven, shares > 1 {
       try Failure.collect { failure in

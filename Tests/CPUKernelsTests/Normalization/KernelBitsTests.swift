@@ -64,7 +64,7 @@ import Testing
   @Test(arguments: Engines.all, Layout.allCases)
   func `planes have the same bits alone, in a batch and among other maps`(engine: Engine, layout: Layout) throws {
     for dtype in Self.dtypes {
-      for size in [5, 64, 1029, 8195] {
+      for size in [4, 5, 64, 1029, 8195] {
         let (images, maps) = (3, 21)
         let whole = problem(Planes(dtype: dtype, layout: layout, images: images, maps: maps, size: size))
         let expected = try whole.run(engine.backend(threads: 2))
