@@ -37,7 +37,7 @@ let package = Package(
       name: "CNormKernels",
       exclude: [
         "ByElement.h", "Forms.h", "Gradients.h", "Kernels.h", "Moments.h", "Normalize.h", "Parameters.h",
-        "SmallPlanes.h", "Vectors.h",
+        "Rows.h", "SmallPlaneGradients.h", "SmallPlanes.h", "Vectors.h",
       ]),
     .target(
       name: "CElementKernels", dependencies: ["CNormKernels"],

@@ -15,7 +15,9 @@
 #include "Normalize.h"
 #include "Gradients.h"
 #include "Parameters.h"
+#include "Rows.h"
 #include "SmallPlanes.h"
+#include "SmallPlaneGradients.h"
 #include "ByElement.h"
 
 // MARK: - The table
