@@ -43,7 +43,8 @@ let package = Package(
     .target(name: "CTensors"),
     .target(name: "Tensors", dependencies: ["CTensors"]),
     .target(name: "Calls", dependencies: ["Tensors"]),
-    .target(name: "CPUKernels", dependencies: ["Tensors", "Calls", "CNormKernels", "CElementKernels"]),
+    .target(
+      name: "CPUKernels", dependencies: ["CTensors", "Tensors", "Calls", "CNormKernels", "CElementKernels"]),
     .target(name: "GPUBackends", dependencies: ["Tensors", "Calls", "CGPUKernels"]),
     .target(name: "Operations", dependencies: ["Tensors", "Calls", "CPUKernels", "GPUBackends"]),
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),

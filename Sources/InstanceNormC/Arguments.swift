@@ -99,9 +99,12 @@ struct Options {
   var epsilon = 1e-5
   var activation = Activation.none
   var place = ResidualPlace.afterActivation
+  /// nil for statistics that are given.
+  var sharing: MomentSharing? = .instance
+  var grain = ParameterValues.Grain.map
   private var threads = 0
 
-  init(checking pointer: UnsafePointer<instnorm_options>?) throws(CallError) {
+  init(checking pointer: UnsafePointer<instnorm_options>?, for planes: Planes) throws(CallError) {
     guard let options = try pointer?.load("options") else { return }
     guard options.epsilon >= 0, options.epsilon.isFinite else {
       throw .argument("options->epsilon", expected: "a finite number, 0 or more", got: "\(options.epsilon)")
@@ -122,10 +125,32 @@ struct Options {
     case INSTNORM_BEFORE_ACTIVATION: place = .beforeActivation
     default: throw unknown("options->residual_place", "instnorm_residual_place", options.residual_place.rawValue)
     }
-    guard options.threads >= 0 else {
-      throw .argument("options->threads", expected: "0 or more", got: "\(options.threads)")
+    guard (0...Int32(ThreadedWork.mostThreads)).contains(options.threads) else {
+      throw .argument(
+        "options->threads", expected: "0 to \(ThreadedWork.mostThreads)", got: "\(options.threads)")
     }
     threads = Int(options.threads)
+    switch options.sharing {
+    case INSTNORM_INSTANCE: sharing = .instance
+    case INSTNORM_LAYER: sharing = .layer
+    case INSTNORM_GROUP: sharing = .group(try Self.groups(options.groups, of: planes))
+    case INSTNORM_BATCH: sharing = .batch
+    case INSTNORM_GIVEN: sharing = nil
+    default: throw unknown("options->sharing", "instnorm_sharing", options.sharing.rawValue)
+    }
+    switch options.grain {
+    case INSTNORM_BY_MAP: grain = .map
+    case INSTNORM_BY_PLANE: grain = .plane
+    case INSTNORM_BY_ELEMENT: grain = .element
+    default: throw unknown("options->grain", "instnorm_grain", options.grain.rawValue)
+    }
+  }
+
+  private static func groups(_ number: Int64, of planes: Planes) throws(CallError) -> Int {
+    guard number > 0, let groups = Int(exactly: number), planes.maps % groups == 0 else {
+      throw .argument("options->groups", expected: "a divisor of \(planes.maps) maps", got: "\(number)")
+    }
+    return groups
   }
 
   func backend() throws -> CPUBackend {
@@ -165,11 +190,18 @@ struct Argument {
       name, pointer, count: planes.valueCount, valueSize: planes.dtype.byteCount, isOptional: isOptional)
   }
 
-  /// A value for each map.
+  /// Of parameters, which have values for what the grain says.
   @inline(__always)
-  init(_ name: StaticString, _ pointer: UnsafeRawPointer?, parameters planes: Planes) throws(CallError) {
-    try self.init(
-      name, pointer, count: planes.maps, valueSize: planes.dtype.parameterDType.byteCount, isOptional: true)
+  init(
+    _ name: StaticString, _ pointer: UnsafeRawPointer?, parameters planes: Planes, _ grain: ParameterValues.Grain
+  ) throws(CallError) {
+    let count =
+      switch grain {
+      case .map: planes.maps
+      case .plane: planes.count
+      case .element: planes.maps * planes.size
+      }
+    try self.init(name, pointer, count: count, valueSize: planes.dtype.parameterDType.byteCount, isOptional: true)
   }
 
   /// A float64 for each plane.
@@ -185,8 +217,8 @@ struct Argument {
 
   private static nonisolated(unsafe) let nowhere = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
 
-  func values(absent: Double) -> ParameterValues {
-    ParameterValues(base.map { UnsafeRawPointer($0) }, isDouble: isDouble, absent: absent)
+  func values(_ grain: ParameterValues.Grain, absent: Double) -> ParameterValues {
+    ParameterValues(base, isDouble: isDouble, grain: grain, absent: absent)
   }
 
   /// That an output is an input's own memory or apart from it.

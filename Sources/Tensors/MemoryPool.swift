@@ -1,4 +1,4 @@
-import Foundation
+import CTensors
 
 /// Memory that is kept when a tensor goes, and given to the next tensor of the same size: the host's, or a GPU's.
 ///
@@ -164,8 +164,7 @@ public final class MemoryPool: Sendable {
   /// The memory of this machine or, where that is less, of the container.
   package static var physicalMemory: Int {
     let machine = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
-    let group = try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8)
-    let limit = group.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    let limit = firstLines(ofFile: "/sys/fs/cgroup/memory.max").first.flatMap { Int($0) }
     return min(machine, limit ?? machine)
   }
 }

@@ -1,6 +1,4 @@
 import CTensors
-import Dispatch
-import Foundation
 import Synchronization
 
 /// Threads that stand ready, so that a share of work goes to the same thread, and to what is in its core's cache, every
@@ -73,7 +71,7 @@ package final class Workers: Sendable {
     return now &- lastWish < Self.burst
   }
 
-  fileprivate static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+  fileprivate static var now: UInt64 { tensors_now() }
 }
 
 /// One thread, and the share of work that is held out to it.
@@ -88,21 +86,16 @@ private final class Worker: @unchecked Sendable {
 
   private let state = Atomic<Int>(State.idle)
   private let isAsleep = Atomic<Bool>(false)
-  private let alarm = DispatchSemaphore(value: 0)
+  private let alarm = Alarm()
   private var job: (body: (Int) -> Void, share: Int)?
 
   init(number: Int) {
-    let thread = Thread { [self] in
-      // Signals are for the program's own threads.
-      var signals = sigset_t()
-      sigfillset(&signals)
-      pthread_sigmask(SIG_BLOCK, &signals, nil)
-      // For debuggers and profilers, whom a name given before the start does not reach.
-      Thread.current.name = "instnorm-\(number)"
-      work()
-    }
-    thread.stackSize = 1 << 20
-    thread.start()
+    // Without a thread, whoever offers work takes it back.
+    let own = Unmanaged.passRetained(self)
+    let isStarted = tensors_start_thread(
+      "instnorm-\(number)", 1 << 20, { Unmanaged<Worker>.fromOpaque($0).takeUnretainedValue().work() },
+      own.toOpaque())
+    if !isStarted { own.release() }
   }
 
   // MARK: The caller's side
@@ -115,7 +108,7 @@ private final class Worker: @unchecked Sendable {
     if wakes, isAsleep.load(ordering: .sequentiallyConsistent),
       isAsleep.exchange(false, ordering: .sequentiallyConsistent)
     {
-      alarm.signal()
+      alarm.ring()
     }
   }
 

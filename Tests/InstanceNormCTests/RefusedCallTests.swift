@@ -53,6 +53,16 @@ import Testing
       })
     expectRefusal("options->residual_place", "2", options: { $0.residual_place = instnorm_residual_place(2) })
     expectRefusal("options->threads", "-2", options: { $0.threads = -2 })
+    expectRefusal("options->threads", "0 to 256", "100000", options: { $0.threads = 100_000 })
+    expectRefusal("options->sharing", "5", options: { $0.sharing = instnorm_sharing(5) })
+    expectRefusal("options->grain", "3", options: { $0.grain = instnorm_grain(3) })
+    expectRefusal(
+      "options->groups", "a divisor of 5 maps", "got 2",
+      options: {
+        $0.sharing = INSTNORM_GROUP
+        $0.groups = 2
+      })
+    expectRefusal("mean", "a pointer", "NULL", options: { $0.sharing = INSTNORM_GIVEN })
     expectRefusal("x", "NULL", x: nil)
     expectRefusal("y", "NULL", y: nil)
     expectRefusal("x", "multiple of 4", x: x.address + 2)

@@ -1,15 +1,36 @@
-// What Swift cannot say: what the processor can do, the instruction for a waiting loop, and a variable that each thread has for itself.
+// What Swift cannot say, or not in one way for all systems: what the processor can do, the instruction for a waiting
+// loop, a variable that each thread has for itself, threads that take no signals. Whoever imports this has the C library.
 
 #ifndef CTENSORS_H
 #define CTENSORS_H
 
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 // Which instruction sets this processor runs.
 bool tensors_has_avx512(void);
 bool tensors_has_avx2(void);
 bool tensors_is_x86_64(void);
 bool tensors_is_arm64(void);
+
+/// How many processors this process may run on, 1 or more.
+int tensors_processor_count(void);
+
+/// Nanoseconds since some moment in the past.
+uint64_t tensors_now(void);
+
+/// Starts a thread for `body(context)` that takes no signals. `name` is what debuggers and profilers show, of at most
+/// 15 characters. False where there is no thread to be had.
+bool tensors_start_thread(const char *_Nonnull name, size_t stack_bytes, void (*_Nonnull body)(void *_Nonnull context),
+                          void *_Nonnull context);
 
 /// What a waiting loop does between two looks.
 static inline void tensors_pause(void) {
