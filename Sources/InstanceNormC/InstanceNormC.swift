@@ -118,7 +118,8 @@ public func instnorm_backward(
           NormGradientCall(
             planes: planes, gradient: dy.address, input: x.address, scale: scale.values(options.grain, absent: 1),
             bias: bias.values(options.grain, absent: 0), activation: options.activation, residual: residual.base,
-            place: options.place, sharing: options.sharing, mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
+            place: options.place, sharing: options.sharing,
+            mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
             invStd: UnsafePointer(inverses.address.assumingMemoryBound(to: Double.self)), sums: sums,
             inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil,
             scaleGradient: dscale.base, biasGradient: dbias.base))
