@@ -1,0 +1,152 @@
+import ArrayFiles
+
+/// What a file says of its values that its decoder in libvips does not pass on.
+struct FileClues {
+  /// Bits that values had before libvips shifted them to the top of 8 or 16.
+  var shiftedBits: Int?
+  /// Whether an EXR has no alpha; libvips gives it some.
+  var isWithoutAlpha = false
+  var notes: [String] = []
+
+  /// - Throws: ``FileError`` for a file that cannot be read.
+  init(_ file: FileReader, _ format: PictureFormat) throws {
+    switch format {
+    case .png: try readPNG(file)
+    case .exr: try readEXR(file)
+    case .heif: try readHEIF(file)
+    case .jpeg2000: try readJPEG2000(file)
+    case .jpegXL: try readJPEGXL(file)
+    default: break
+    }
+  }
+
+  private static func big(_ bytes: some Sequence<UInt8>) -> Int { bytes.reduce(0) { $0 << 8 | Int($1) } }
+
+  /// Chunks before the pixels: a length, a name, that many bytes, a checksum.
+  private mutating func readPNG(_ file: FileReader) throws {
+    var (place, gamma, isProfiled, wideColors) = (8, Int?.none, false, false)
+    while place + 8 <= file.size {
+      let head = try file.bytes(at: place, count: 8, what: "a chunk")
+      let (length, name) = (Self.big(head[..<4]), String(decoding: head[4...], as: UTF8.self))
+      func contents(_ count: Int) throws -> [UInt8] {
+        try file.bytes(at: place + 8, count: min(count, length, file.size - place - 8), what: "a chunk")
+      }
+      switch name {
+      case "acTL": notes.append("an animated PNG, of which one picture is read")
+      case "gAMA": gamma = Self.big(try contents(4))
+      case "iCCP", "sRGB": isProfiled = true
+      case "cICP": wideColors = try contents(2) != [1, 13]
+      default: break
+      }
+      if name == "IDAT" { break }
+      place += 12 + length
+    }
+    if wideColors { notes.append("its colours, which are not sRGB by its chunk cICP, are taken for sRGB") }
+    // 1/2.2, which is as good as sRGB.
+    if let gamma, !isProfiled, abs(gamma - 45455) > 1000 {
+      notes.append("its gamma of \(Double(gamma) / 100_000), not that of sRGB, is not applied")
+    }
+  }
+
+  /// A version, then attributes: a name, a type, a size and that many bytes. A name that is empty ends them.
+  private mutating func readEXR(_ file: FileReader) throws {
+    var stream = ByteStream(file, at: 5)
+    if try stream.next() & 0x10 != 0 { notes.append("a file of several parts, of which the first is read") }
+    _ = try stream.little(2)
+    func text() throws -> String {
+      var bytes: [UInt8] = []
+      while case let byte = try stream.next(), byte != 0 {
+        guard bytes.count < 256 else { throw stream.fault("a name in its header does not end") }
+        bytes.append(byte)
+      }
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    var windows: [String: [UInt8]] = [:]
+    isWithoutAlpha = true
+    while case let name = try text(), !name.isEmpty {
+      _ = try text()
+      let size = try stream.little(4)
+      let end = stream.place + size
+      if name == "channels" {
+        var others = 0
+        while stream.place < end, case let channel = try text(), !channel.isEmpty {
+          if channel == "A" { isWithoutAlpha = false }
+          if !["R", "G", "B", "A", "Y", "RY", "BY"].contains(channel) { others += 1 }
+          stream.skip(16)
+        }
+        if others > 0 {
+          notes.append("it has channels, \(others), that are neither colours nor alpha and are left out")
+        }
+      } else if name == "displayWindow" || name == "dataWindow" {
+        windows[name] = try file.bytes(at: stream.place, count: 16, what: "its header")
+      } else if name == "chromaticities" {
+        notes.append("its primaries are taken for those of sRGB")
+      }
+      stream.skip(end - stream.place)
+    }
+    if windows["displayWindow"] != windows["dataWindow"] {
+      notes.append("its data window, which is not the display window, is read")
+    }
+  }
+
+  /// Boxes are not walked: those that matter are near the start, and their names are found there.
+  private mutating func readHEIF(_ file: FileReader) throws {
+    let start = try file.bytes(at: 0, count: min(file.size, 1 << 16), what: "its header")
+    if start.dropFirst(8).starts(with: "avis".utf8) || start.dropFirst(8).starts(with: "msf1".utf8)
+      || start.dropFirst(8).starts(with: "hevc".utf8)
+    {
+      notes.append("a sequence, of which the still picture is read")
+    }
+    if let place = Self.find(Array("colrnclx".utf8), in: start), place + 12 <= start.count {
+      let (primaries, transfer) = (Self.big(start[place + 8..<place + 10]), Self.big(start[place + 10..<place + 12]))
+      // BT.709's primaries; the curves of BT.709, BT.601, sRGB and BT.2020, which are all but one; 2 for none given.
+      if ![1, 2].contains(primaries) || ![1, 2, 6, 13, 14, 15].contains(transfer) {
+        notes.append(
+          "its colours, which are not sRGB (primaries \(primaries), transfer \(transfer)), are taken for sRGB")
+      }
+    }
+  }
+
+  /// The marker SIZ, behind that of the start, has the bits of the first band at its byte 40, less 1.
+  private mutating func readJPEG2000(_ file: FileReader) throws {
+    let start = try file.bytes(at: 0, count: min(file.size, 1 << 16), what: "its header")
+    guard let place = Self.find([0xFF, 0x4F, 0xFF, 0x51], in: start), place + 42 < start.count else { return }
+    shiftedBits = Int(start[place + 42] & 0x7F) + 1
+  }
+
+  /// Of the codestream's header the bits up to the one that says whether there is an animation.
+  private mutating func readJPEGXL(_ file: FileReader) throws {
+    let start = try file.bytes(at: 0, count: min(file.size, 1 << 16), what: "its header")
+    var place = 0
+    if start[0] != 0xFF {
+      // A container of boxes, of which one has the codestream or, behind a number, its first part.
+      let part = Self.find(Array("jxlp".utf8), in: start).map { $0 + 8 }
+      guard let codestream = Self.find(Array("jxlc".utf8), in: start).map({ $0 + 4 }) ?? part else { return }
+      place = codestream
+    }
+    var bit = 8 * (place + 2)
+    func bits(_ count: Int) -> Int {
+      defer { bit += count }
+      guard bit + count <= 8 * start.count else { return 0 }
+      return (0..<count).reduce(0) { $0 | Int(start[(bit + $1) / 8] >> UInt8((bit + $1) % 8) & 1) << $1 }
+    }
+    func skipSize() {
+      let isSmall = bits(1) == 1
+      func skipSide() { _ = bits(isSmall ? 5 : [9, 13, 18, 30][bits(2)]) }
+      skipSide()
+      if bits(3) == 0 { skipSide() }
+    }
+    skipSize()
+    let (isDefault, hasMore) = (bits(1) == 1, bits(1) == 1)
+    guard !isDefault, hasMore else { return }
+    _ = bits(3)
+    if bits(1) == 1 { skipSize() }
+    let hasPreview = bits(1) == 1
+    if !hasPreview, bits(1) == 1 { notes.append("an animation, of which one frame is read") }
+  }
+
+  private static func find(_ wanted: [UInt8], in bytes: [UInt8]) -> Int? {
+    guard bytes.count >= wanted.count else { return nil }
+    return (0...bytes.count - wanted.count).first { bytes[$0] == wanted[0] && bytes[$0...].starts(with: wanted) }
+  }
+}
