@@ -13,6 +13,7 @@ struct FileClues {
     switch format {
     case .png: try readPNG(file)
     case .exr: try readEXR(file)
+    case .gif: try checkGIF(file)
     case .heif: try readHEIF(file)
     case .jpeg2000: try readJPEG2000(file)
     case .jpegXL: try readJPEGXL(file)
@@ -46,6 +47,27 @@ struct FileClues {
     if let gamma, !isProfiled, abs(gamma - 45455) > 1000 {
       notes.append("its gamma of \(Double(gamma) / 100_000), not that of sRGB, is not applied")
     }
+  }
+
+  /// Refuses a file that ends within a frame, which libvips would leave out. Many end without the mark of the end.
+  private func checkGIF(_ file: FileReader) throws {
+    var stream = ByteStream(file, at: 10)
+    func skipTable(_ flags: UInt8) { if flags & 0x80 != 0 { stream.skip(3 << (Int(flags & 7) + 1)) } }
+    skipTable(try stream.next())
+    stream.skip(2)
+    // Whether the last block says how the frame behind it is shown.
+    var isBeforeFrame = false
+    while let mark = try stream.peek(), [0x21, 0x2C].contains(mark) {
+      stream.skip(1)
+      isBeforeFrame = mark == 0x21 ? try stream.next() == 0xF9 : false
+      if mark == 0x2C {
+        stream.skip(8)
+        skipTable(try stream.next())
+        stream.skip(1)
+      }
+      while case let size = Int(try stream.next()), size > 0 { stream.skip(size) }
+    }
+    if isBeforeFrame, stream.isAtEnd { throw stream.fault("it is truncated") }
   }
 
   /// A version, then attributes: a name, a type, a size and that many bytes. A name that is empty ends them.

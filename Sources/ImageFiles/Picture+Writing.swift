@@ -57,8 +57,9 @@ extension Picture {
       var image = try encoded(in16Bit: in16Bit)
       if alpha != nil, !format.hasAlpha { image = try image.applying { shim_image_flatten($0, in16Bit) } }
       if name == "bmp" {
-        let bytes = BMP.encoded(
-          Array(try image.pixels().bytes), width: width, height: height, channels: image.bands)
+        let memory = try image.pixels()
+        let pixels = withExtendedLifetime(memory) { Array(memory.bytes) }
+        let bytes = BMP.encoded(pixels, width: width, height: height, channels: image.bands)
         return try bytes.withUnsafeBytes { try AtomicFile.write($0, to: path) }
       }
       if count > 1 {

@@ -72,9 +72,11 @@ struct Samples {
       let source = memory.bytes.assumingMemoryBound(to: Value.self)
       var place = start * bands + first + band
       precondition(place + max(0, plane.count - 1) * bands < source.count, "memory is smaller than its picture")
-      for pixel in plane.indices {
-        plane[pixel] = converted(source[place])
-        place += bands
+      withExtendedLifetime(memory) {
+        for pixel in plane.indices {
+          plane[pixel] = converted(source[place])
+          place += bands
+        }
       }
     }
     let (narrowOne, one) = (Float(one), one)

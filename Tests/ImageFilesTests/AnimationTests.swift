@@ -60,8 +60,15 @@ struct GIF {
       let error = #expect(throws: FileError.self) { try Picture(contentsOf: folder.file("a.gif"), page: page) }
       #expect("\(error!)".contains("page \(page)") && "\(error!)".contains("3 pages"))
     }
-    try write(gif.file.dropLast(20), to: folder.file("cut.gif"))
-    #expect(throws: FileError.self) { try Picture(contentsOf: folder.file("cut.gif")) }
+    // The mark of the end is often missing; whatever else is, a frame would be lost.
+    for lost in 1...27 {
+      try write(gif.file.dropLast(lost), to: folder.file("cut.gif"))
+      if lost == 1 {
+        #expect(try Picture(contentsOf: folder.file("cut.gif")).count == 3)
+      } else {
+        #expect(throws: FileError.self, "\(lost)") { try Picture(contentsOf: folder.file("cut.gif")) }
+      }
+    }
   }
 
   @Test(arguments: ["a.gif", "a.webp", "a.tif"], [1, 3]) func `several pictures are written and come back`(

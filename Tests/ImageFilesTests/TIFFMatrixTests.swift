@@ -65,7 +65,7 @@ import Testing
       }
       // Eight bits are divided by alpha, and converted, in eight bits.
       let isRounded = kind == .uint8 && (alpha == .premultiplied || hasProfile)
-      let tolerance = isRounded ? 2.1 / 255 : hasProfile ? 5e-4 : alpha == .premultiplied ? 2e-5 : 1e-6
+      let tolerance = isRounded ? 2.1 / 255 : hasProfile ? 2e-3 : alpha == .premultiplied ? 2e-5 : 1e-6
       try expect(picture.colors, [1, channels, 1, 3], colors.flatMap { $0 }, within: tolerance, name)
       if alpha == .none {
         #expect(picture.alpha.map(\.count) == nil, "\(name)")

@@ -60,20 +60,13 @@ import Testing
   @Test func `the limit is of all pictures of a file together`() throws {
     let page = TIFF.Page(
       width: 3, height: 2, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: [0, 1, 2, 3, 4, 5])
-    for (name, bytes) in [
-      ("a.tif", TIFF.file([page, page])),
-      ("a.gif", GIF(width: 3, height: 2, frames: [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]]).file),
-      ("a.pgm", Array("P5 3 2 9\n123456P5 3 2 9\n123456".utf8.map { (49...57).contains($0) ? $0 : $0 })),
-    ] where name != "a.pgm" {
-      #expect(try fault(name, bytes, maxPixels: 11).contains("11"))
-      try write(bytes, to: folder.file(name))
+    let gif = GIF(width: 3, height: 2, frames: [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]])
+    let text = Array("P5 3 2 255\n123456P5 3 2 255\n123456".utf8)
+    for (name, bytes) in [("a.tif", TIFF.file([page, page])), ("a.gif", gif.file), ("a.pgm", text)] {
+      #expect(try fault(name, bytes, maxPixels: 11).contains("the limit of 11"))
       #expect(try Picture(contentsOf: folder.file(name), maxPixels: 12).count == 2)
       #expect(try Picture(contentsOf: folder.file(name), page: 1, maxPixels: 6).count == 1)
     }
-    let two = Array("P5 3 2 255\n123456P5 3 2 255\n123456".utf8)
-    #expect(try fault("a.pgm", two, maxPixels: 11).contains("11"))
-    try write(two, to: folder.file("a.pgm"))
-    #expect(try Picture(contentsOf: folder.file("a.pgm"), maxPixels: 12).count == 2)
   }
 
   @Test func `mutated files of our own decoders are read or refused`() async {
