@@ -84,8 +84,8 @@ import Testing
     "#?RADIANCE\n\n-Y 1 +X 9\n\u{2}",
   ])
   func `what contradicts itself is refused`(text: String) throws {
-    let error = #expect(throws: FileError.self) { try read(text) }
-    #expect("\(error!)".filter(\.isNewline).isEmpty)
+    let error = try #require(throws: FileError.self) { try read(text) }
+    #expect("\(error)".filter(\.isNewline).isEmpty)
   }
 
   // MARK: BMP

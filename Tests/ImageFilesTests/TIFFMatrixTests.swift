@@ -134,8 +134,8 @@ import Testing
     for refused in [
       page(5, photometric: 2, [2, 0]), page(5, photometric: 2, [0, 0]), page(3, photometric: 1, [0, 0]),
     ] {
-      let error = #expect(throws: FileError.self) { try read(refused) }
-      #expect("\(error!)".contains("\(refused.samplesPerPixel) bands"), "\(error!)")
+      let error = try #require(throws: FileError.self) { try read(refused) }
+      #expect("\(error)".contains("\(refused.samplesPerPixel) bands"), "\(error)")
     }
   }
 
@@ -144,8 +144,8 @@ import Testing
     let page = TIFF.Page(
       width: 2, height: 1, bitsPerSample: bits, samplesPerPixel: 1, photometric: 1, sampleFormat: format,
       pixels: [UInt8](repeating: 0, count: bits / 4))
-    let error = #expect(throws: FileError.self) { try read(page) }
-    #expect("\(error!)".contains(" of \(bits) bits"), "\(error!)")
+    let error = try #require(throws: FileError.self) { try read(page) }
+    #expect("\(error)".contains(" of \(bits) bits"), "\(error)")
   }
 
   @Test func `Lab becomes sRGB`() throws {
