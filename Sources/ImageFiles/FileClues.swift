@@ -6,7 +6,9 @@ struct FileClues {
   var shiftedBits: Int?
   /// Whether an EXR has no alpha; libvips gives it some.
   var isWithoutAlpha = false
-  var notes: [String] = []
+  /// Width and height, of formats that have more room for them than libvips.
+  private(set) var size: (width: Int, height: Int)?
+  private(set) var notes: [String] = []
 
   /// - Throws: ``FileError`` for a file that cannot be read.
   init(_ file: FileReader, _ format: PictureFormat) throws {
@@ -33,6 +35,9 @@ struct FileClues {
         try file.bytes(at: place + 8, count: min(count, length, file.size - place - 8), what: "a chunk")
       }
       switch name {
+      case "IHDR":
+        let sides = try contents(8)
+        if sides.count == 8 { size = (Self.big(sides[..<4]), Self.big(sides[4...])) }
       case "acTL": notes.append("an animated PNG, of which one picture is read")
       case "gAMA": gamma = Self.big(try contents(4))
       case "iCCP", "sRGB": isProfiled = true
@@ -106,6 +111,12 @@ struct FileClues {
       }
       stream.skip(end - stream.place)
     }
+    if let window = windows["dataWindow"] {
+      let corners = stride(from: 0, to: 16, by: 4).map { place in
+        Int(Int32(truncatingIfNeeded: Self.big(window[place..<place + 4].reversed())))
+      }
+      size = (corners[2] - corners[0] + 1, corners[3] - corners[1] + 1)
+    }
     if windows["displayWindow"] != windows["dataWindow"] {
       notes.append("its data window, which is not the display window, is read")
     }
@@ -129,11 +140,14 @@ struct FileClues {
     }
   }
 
-  /// The marker SIZ, behind that of the start, has the bits of the first band at its byte 40, less 1.
+  /// The marker SIZ, behind that of the start, has the two far corners of the picture and, of the first band, its bits
+  /// less 1.
   private mutating func readJPEG2000(_ file: FileReader) throws {
     let start = try file.bytes(at: 0, count: min(file.size, 1 << 16), what: "its header")
     guard let place = Self.find([0xFF, 0x4F, 0xFF, 0x51], in: start), place + 42 < start.count else { return }
     shiftedBits = Int(start[place + 42] & 0x7F) + 1
+    let corners = stride(from: place + 8, to: place + 24, by: 4).map { Self.big(start[$0..<$0 + 4]) }
+    size = (corners[0] - corners[2], corners[1] - corners[3])
   }
 
   /// Of the codestream's header the bits up to the one that says whether there is an animation.
@@ -152,17 +166,20 @@ struct FileClues {
       guard bit + count <= 8 * start.count else { return 0 }
       return (0..<count).reduce(0) { $0 | Int(start[(bit + $1) / 8] >> UInt8((bit + $1) % 8) & 1) << $1 }
     }
-    func skipSize() {
+    func readSize() -> (width: Int, height: Int) {
       let isSmall = bits(1) == 1
-      func skipSide() { _ = bits(isSmall ? 5 : [9, 13, 18, 30][bits(2)]) }
-      skipSide()
-      if bits(3) == 0 { skipSide() }
+      func side() -> Int { isSmall ? 8 * (bits(5) + 1) : bits([9, 13, 18, 30][bits(2)]) + 1 }
+      let height = side()
+      let ratio = bits(3)
+      guard ratio > 0 else { return (side(), height) }
+      let (across, down) = [(1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)][ratio - 1]
+      return (height * across / down, height)
     }
-    skipSize()
+    size = readSize()
     let (isDefault, hasMore) = (bits(1) == 1, bits(1) == 1)
     guard !isDefault, hasMore else { return }
     _ = bits(3)
-    if bits(1) == 1 { skipSize() }
+    if bits(1) == 1 { _ = readSize() }
     let hasPreview = bits(1) == 1
     if !hasPreview, bits(1) == 1 { notes.append("an animation, of which one frame is read") }
   }

@@ -168,7 +168,8 @@ extension Raster {
 
 /// Linear light as IEC 61966-2-1 encodes it, continued beyond 1, and below 0 in the opposite sense.
 func encodedSRGB(_ light: Float) -> Float {
-  let amount = Double(abs(light))
-  let code = amount <= 0.0031308 ? 12.92 * amount : 1.055 * pow(amount, 1 / 2.4) - 0.055
-  return Float(light < 0 ? -code : code)
+  let amount = abs(light)
+  // The difference in float64, so that 1 stays 1.
+  let code = amount <= 0.0031308 ? 12.92 * amount : Float(1.055 * Double(pow(amount, 1 / 2.4)) - 0.055)
+  return light < 0 ? -code : code
 }

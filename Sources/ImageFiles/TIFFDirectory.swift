@@ -2,6 +2,8 @@ import ArrayFiles
 
 /// What a page of a TIFF file says of its values that libvips does not pass on.
 struct TIFFDirectory {
+  private(set) var width = 0
+  private(set) var height = 0
   /// Bits of each value; values of unequal sizes are refused.
   private(set) var bits = 1
   /// 1 for unsigned integers, 2 for signed ones, 3 for floating point, 5 and 6 for complex numbers.
@@ -34,13 +36,15 @@ struct TIFFDirectory {
     for entry in 0..<(try number(at: place, countSize)) {
       let entryPlace = place + countSize + entry * entrySize
       let tag = try number(at: entryPlace, 2)
-      guard [258, 262, 277, 338, 339].contains(tag) else { continue }
+      guard [256, 257, 258, 262, 277, 338, 339].contains(tag) else { continue }
       let valueSize = [3: 2, 4: 4, 16: 8][try number(at: entryPlace + 2, 2)] ?? 1
       let count = min(try number(at: entryPlace + 4, isWide ? 8 : 4), 64)
       let field = entryPlace + (isWide ? 12 : 8)
       let valuesPlace = count * valueSize > wordSize ? try number(at: field, wordSize) : field
       let values = try (0..<count).map { try number(at: valuesPlace + $0 * valueSize, valueSize) }
       switch tag {
+      case 256: width = values.first ?? width
+      case 257: height = values.first ?? height
       case 258:
         guard Set(values).count < 2 else {
           throw FileError.unsupported(path: file.path, reason: "bands of different sizes: \(values) bits")

@@ -5,6 +5,9 @@ import CVipsShims
 final class VipsImage {
   let handle: OpaquePointer
 
+  /// The pixels that libvips allows on a side. Of more it makes one, without a word.
+  static let longestSide = 10_000_000
+
   private static let isStarted = shim_start()
 
   /// Takes over what a libvips function returned.
@@ -40,10 +43,11 @@ final class VipsImage {
     -> VipsImage
   {
     guard isStarted else { throw VipsError(message: lastError()) }
-    guard let width = Int32(exactly: width), let height = Int32(exactly: height) else {
-      throw VipsError(message: "\(width) x \(height) pixels are more than a picture can have")
+    guard max(width, height) <= longestSide else {
+      throw VipsError(message: "\(width) x \(height) pixels; a side has \(longestSide) at most")
     }
-    return try VipsImage(shim_image_make(pixels.baseAddress, pixels.count, width, height, Int32(bands), is16Bit))
+    return try VipsImage(
+      shim_image_make(pixels.baseAddress, pixels.count, Int32(width), Int32(height), Int32(bands), is16Bit))
   }
 
   static func canWrite(suffix: String) -> Bool {

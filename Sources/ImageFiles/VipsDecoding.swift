@@ -14,7 +14,8 @@ struct VipsDecoding {
     func open(_ first: Int, _ count: Int?) throws -> VipsImage {
       try VipsImage.open(file.path, with: loader, pages: format.pages == .none ? nil : (first, count))
     }
-    if format == .tiff { try TIFFDirectory(file, page: 0).check(path: file.path) }
+    if let size = decoding.clues.size { try decoding.check(size.width, size.height, request) }
+    if format == .tiff { try decoding.check(TIFFDirectory(file, page: 0), request) }
     // Only the header, until pixels are asked for.
     let header = try open(0, 1)
     let count = format.pages == .none ? 1 : max(1, Int(shim_image_pages(header.handle)))
@@ -22,12 +23,13 @@ struct VipsDecoding {
     try request.check(header.width, header.height, pictures: pages.count, path: file.path)
 
     if format.pages == .frames {
+      try decoding.check(header.width, header.height * pages.count, request)
       let image = pages.count == 1 && pages.lowerBound == 0 ? header : try open(pages.lowerBound, pages.count)
       return [try decoding.raster(image, pictures: pages.count)]
     }
     var (rasters, pixels) = ([Raster](), 0)
     for page in pages {
-      if format == .tiff, page > 0 { try TIFFDirectory(file, page: page).check(path: file.path) }
+      if format == .tiff, page > 0 { try decoding.check(TIFFDirectory(file, page: page), request) }
       let image = page == 0 ? header : try open(page, 1)
       try request.check(image.width, image.height, path: file.path)
       pixels += image.width * image.height
@@ -43,6 +45,19 @@ struct VipsDecoding {
       rasters.append(raster)
     }
     return rasters
+  }
+
+  /// Refuses what libvips would take for one pixel: a side that is too long for it.
+  private func check(_ width: Int, _ height: Int, _ request: ReadingRequest) throws {
+    try request.check(width, height, path: file.path)
+    guard max(width, height) <= VipsImage.longestSide else {
+      throw unsupported("\(width) x \(height) pixels; a side has \(VipsImage.longestSide) at most")
+    }
+  }
+
+  private func check(_ directory: TIFFDirectory, _ request: ReadingRequest) throws {
+    try check(directory.width, directory.height, request)
+    try directory.check(path: file.path)
   }
 
   private func unsupported(_ reason: String) -> FileError { .unsupported(path: file.path, reason: reason) }

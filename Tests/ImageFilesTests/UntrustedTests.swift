@@ -57,6 +57,15 @@ import Testing
     }
   }
 
+  @Test func `a side that libvips would take for one pixel is refused`() throws {
+    let (long, row) = (10_000_001, [UInt8](repeating: 0, count: 4))
+    let page = TIFF.Page(width: long, height: 1, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: row)
+    #expect(try fault("a.png", PNG.file(width: long, height: 1, colorType: 0, rows: [row])).contains("10000001 x 1"))
+    #expect(try fault("a.tif", TIFF.file([page])).contains("10000001 x 1"))
+    let picture = try Picture(colors: .zeros([1, 1, long, 1]))
+    #expect(throws: FileError.self) { try picture.write(to: folder.file("b.tif")) }
+  }
+
   @Test func `the limit is of all pictures of a file together`() throws {
     let page = TIFF.Page(
       width: 3, height: 2, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: [0, 1, 2, 3, 4, 5])
