@@ -27,6 +27,10 @@ struct VipsDecoding {
       let image = pages.count == 1 && pages.lowerBound == 0 ? header : try open(pages.lowerBound, pages.count)
       return [try decoding.raster(image, pictures: pages.count)]
     }
+    // Each page is looked for from the first one on.
+    guard pages.count <= 4096 else {
+      throw decoding.unsupported("\(pages.count) pages; 4096 are read together at most, or one that is asked for")
+    }
     var (rasters, pixels) = ([Raster](), 0)
     for page in pages {
       if format == .tiff, page > 0 { try decoding.check(TIFFDirectory(file, page: page), request) }
@@ -36,10 +40,12 @@ struct VipsDecoding {
       try request.check(pixels, 1, path: file.path)
       let raster = try decoding.raster(image, page: page)
       if let first = rasters.first, first.form != raster.form {
-        rasters = [first]
+        // HEIF names the picture that stands for all.
+        let main = Int(shim_image_number(header.handle, "heif-primary", 0))
+        rasters = main == 0 ? [first] : [try decoding.raster(open(main, 1), page: main)]
         rasters[0].notes.append(
-          "of its \(count) pages page 0 alone is read, since they differ: it is \(first.form), page \(page) \(raster.form)"
-        )
+          "of its \(count) pages page \(main) alone is read, since they differ: page 0 is \(first.form), page \(page) "
+            + raster.form)
         break
       }
       rasters.append(raster)
@@ -174,10 +180,13 @@ struct VipsDecoding {
     let (isDeep, one) = (kind != .uint8, whole(image, kind))
     if shim_image_has_profile(image.handle) {
       do {
-        var color = try convertible(image, kind, one, &notes)
+        var clipping: [String] = []
+        var color = try convertible(image, kind, one, &clipping)
         color = try color.applying { shim_image_from_profile($0, isDeep ? 16 : 8) }
         if meaning == shim_grey { color = try color.applying { shim_image_to_grey($0, isDeep) } }
-        return try raster(color, isDeep: isDeep)
+        let result = try raster(color, isDeep: isDeep)
+        notes += clipping
+        return result
       } catch is VipsError {
         notes.append("its colour profile, which is damaged or for other values, is left out")
       }

@@ -88,6 +88,17 @@ struct GIF {
     #expect(try Picture(contentsOf: folder.file(name), page: 2).count == 1)
   }
 
+  @Test func `thousands of pages are read one at a time`() throws {
+    let pages = (0..<4097).map { index in
+      TIFF.Page(
+        width: 1, height: 1, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: [UInt8(index % 256)])
+    }
+    try write(TIFF.file(pages), to: folder.file("a.tif"))
+    let error = try #require(throws: FileError.self) { try Picture(contentsOf: folder.file("a.tif")) }
+    #expect("\(error)".contains("4097 pages"))
+    try expect(Picture(contentsOf: folder.file("a.tif"), page: 4000).colors, [1, 1, 1, 1], [160.0 / 255])
+  }
+
   @Test(arguments: ["a.png", "a.jpg", "a.bmp", "a.ppm"]) func `a format of one picture refuses several`(name: String)
     throws
   {

@@ -116,6 +116,10 @@ import Testing
     let clipped = try read(page(32, 3, floats, profile: Profile.grey))
     try expect(clipped.colors, [1, 1, 1, 3], [0, 1, 1], within: 1e-4)
     #expect(clipped.notes == ["its values, 0.0 to 255.0, are clipped to 0...1, which its colour profile is for"])
+    // Nothing is clipped where the profile is left out.
+    let unclipped = try read(page(32, 3, floats, profile: Array("no profile".utf8)))
+    try expect(unclipped.colors, [1, 1, 1, 3], [0, 127.5, 255])
+    #expect(unclipped.notes.count == 2 && unclipped.notes[1] == grey.notes[0])
     let ignored = try read(page(8, 1, [0, 51, 255], profile: Array("no profile".utf8)))
     try expect(ignored.colors, [1, 1, 1, 3], [0, 0.2, 1])
     #expect(ignored.notes == ["its colour profile, which is damaged or for other values, is left out"])

@@ -38,8 +38,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [["png"], ["bmp"], ["pgm"], ["hdr"], ["tif"]])
-  func `a picture's size is held against the limit before anything is decoded`(names: [String]) throws {
+  @Test(arguments: ["png", "bmp", "pgm", "hdr", "tif"])
+  func `a picture's size is held against the limit before anything is decoded`(name: String) throws {
     let large = 20000
     let files: [String: [UInt8]] = [
       "png": PNG.file(width: large, height: large, colorType: 2, rows: [[0]]),
@@ -51,10 +51,8 @@ import Testing
         TIFF.Page(width: large, height: large, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: [0])
       ]),
     ]
-    for name in names {
-      let text = try fault("a.\(name)", try #require(files[name]))
-      #expect(text.contains("20000 x 20000") && text.contains("400000000") && text.contains("300000000"), "\(text)")
-    }
+    let text = try fault("a.\(name)", try #require(files[name]))
+    #expect(text.contains("20000 x 20000") && text.contains("400000000") && text.contains("300000000"), "\(text)")
   }
 
   @Test func `a side that libvips would take for one pixel is refused`() throws {
