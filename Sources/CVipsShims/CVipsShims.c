@@ -26,16 +26,20 @@ void shim_image_release(shim_image *image) {
 
 void shim_free(void *memory) { g_free(memory); }
 
-shim_image *shim_image_open(const char *path) {
-  // By way of a source: a plain file name would have its brackets read as options ("scan[1].png").
+bool shim_has(const char *operation) { return vips_type_find("VipsOperation", operation) != 0; }
+
+shim_image *shim_image_open(const char *loader, const char *path, bool has_pages, int page, int count) {
+  VipsImage *result = NULL;
+  if (!g_str_has_suffix(loader, "_source"))
+    return made(vips_call(loader, path, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL), result);
   VipsSource *source = vips_source_new_from_file(path);
   if (!source) return NULL;
-  VipsImage *image = vips_image_new_from_source(source, "", "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+  int failed =
+      has_pages ? vips_call(loader, source, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, "page", page, "n", count, NULL)
+                : vips_call(loader, source, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
   g_object_unref(source);
-  return (shim_image *)image;
+  return made(failed, result);
 }
-
-bool shim_can_draw_svg(void) { return vips_type_find("VipsOperation", "svgload_buffer") != 0; }
 
 shim_image *shim_image_draw_svg(const void *bytes, size_t byte_count, double scale) {
   VipsImage *result = NULL;
@@ -45,43 +49,95 @@ shim_image *shim_image_draw_svg(const void *bytes, size_t byte_count, double sca
 int shim_image_width(const shim_image *image) { return vips_image_get_width(vips(image)); }
 int shim_image_height(const shim_image *image) { return vips_image_get_height(vips(image)); }
 int shim_image_bands(const shim_image *image) { return vips_image_get_bands(vips(image)); }
-bool shim_image_has_alpha(shim_image *image) { return vips_image_hasalpha(vips(image)); }
+int shim_image_pages(shim_image *image) { return vips_image_get_n_pages(vips(image)); }
 
 bool shim_image_has_profile(shim_image *image) {
   return vips_image_get_typeof(vips(image), VIPS_META_ICC_NAME) != 0;
 }
 
+int shim_image_number(shim_image *image, const char *name, int otherwise) {
+  int number = otherwise;
+  if (vips_image_get_typeof(vips(image), name) == G_TYPE_INT) vips_image_get_int(vips(image), name, &number);
+  return number;
+}
+
+const int *shim_image_numbers(shim_image *image, const char *name, int *count) {
+  int *numbers = NULL;
+  if (vips_image_get_typeof(vips(image), name) != VIPS_TYPE_ARRAY_INT) return NULL;
+  return vips_image_get_array_int(vips(image), name, &numbers, count) == 0 ? numbers : NULL;
+}
+
 shim_values shim_image_values(const shim_image *image) {
+  if (vips_image_get_coding(vips(image)) != VIPS_CODING_NONE) return shim_other_values;
   switch (vips_image_get_format(vips(image))) {
-  case VIPS_FORMAT_UCHAR: return shim_values_8_bit;
-  case VIPS_FORMAT_USHORT: return shim_values_16_bit;
-  case VIPS_FORMAT_FLOAT:
-  case VIPS_FORMAT_DOUBLE: return shim_values_float;
-  default: return shim_values_other;
+  case VIPS_FORMAT_UCHAR: return shim_uint8;
+  case VIPS_FORMAT_CHAR: return shim_int8;
+  case VIPS_FORMAT_USHORT: return shim_uint16;
+  case VIPS_FORMAT_SHORT: return shim_int16;
+  case VIPS_FORMAT_UINT: return shim_uint32;
+  case VIPS_FORMAT_INT: return shim_int32;
+  case VIPS_FORMAT_FLOAT: return shim_float;
+  case VIPS_FORMAT_DOUBLE: return shim_double;
+  default: return shim_other_values;
   }
 }
 
-bool shim_image_is_grey(shim_image *image) {
-  return vips_image_get_bands(vips(image)) - vips_image_hasalpha(vips(image)) < 3;
-}
-
-bool shim_image_is_plain(shim_image *image) {
+shim_meaning shim_image_meaning(const shim_image *image) {
   switch (vips_image_guess_interpretation(vips(image))) {
+  case VIPS_INTERPRETATION_B_W:
+  case VIPS_INTERPRETATION_GREY16:
+    return shim_grey;
   case VIPS_INTERPRETATION_sRGB:
   case VIPS_INTERPRETATION_RGB:
   case VIPS_INTERPRETATION_RGB16:
-  case VIPS_INTERPRETATION_B_W:
-  case VIPS_INTERPRETATION_GREY16:
-  case VIPS_INTERPRETATION_MULTIBAND:
-    return true;
+    return shim_rgb;
+  case VIPS_INTERPRETATION_scRGB:
+    return shim_linear_rgb;
+  case VIPS_INTERPRETATION_CMYK:
+    return shim_cmyk;
+  case VIPS_INTERPRETATION_LAB:
+  case VIPS_INTERPRETATION_LABQ:
+  case VIPS_INTERPRETATION_LABS:
+  case VIPS_INTERPRETATION_LCH:
+  case VIPS_INTERPRETATION_CMC:
+  case VIPS_INTERPRETATION_XYZ:
+  case VIPS_INTERPRETATION_YXY:
+  case VIPS_INTERPRETATION_HSV:
+    return shim_other_space;
   default:
-    return false;
+    return shim_any_bands;
   }
+}
+
+double shim_alpha_of_light(void) {
+  // A colour of 1 divided by an alpha of 1.
+  const float ones[] = {1, 1, 1, 1};
+  double alpha = 1, *color = NULL;
+  int count;
+  VipsImage *plain = vips_image_new_from_memory_copy(ones, sizeof ones, 1, 1, 4, VIPS_FORMAT_FLOAT);
+  VipsImage *light = NULL, *divided = NULL;
+  if (plain && vips_copy(plain, &light, "interpretation", VIPS_INTERPRETATION_scRGB, NULL) == 0 &&
+      vips_unpremultiply(light, &divided, NULL) == 0 && vips_getpoint(divided, &color, &count, 0, 0, NULL) == 0)
+    alpha = color[0];
+  g_free(color);
+  if (divided) g_object_unref(divided);
+  if (light) g_object_unref(light);
+  if (plain) g_object_unref(plain);
+  return alpha;
 }
 
 shim_image *shim_image_upright(shim_image *image) {
   VipsImage *result = NULL;
   return made(vips_autorot(vips(image), &result, NULL), result);
+}
+
+shim_image *shim_image_bands_from(shim_image *image, int first, int count) {
+  VipsImage *result = NULL;
+  return made(vips_extract_band(vips(image), &result, first, "n", count, NULL), result);
+}
+
+shim_image *shim_image_in_memory(shim_image *image) {
+  return (shim_image *)vips_image_copy_memory(vips(image));
 }
 
 shim_image *shim_image_from_profile(shim_image *image, int depth) {
@@ -102,9 +158,21 @@ shim_image *shim_image_to_grey(shim_image *image, bool wide) {
   return to_space(image, wide ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W);
 }
 
-shim_image *shim_image_to_floats(shim_image *image) {
-  VipsImage *result = NULL;
-  return made(vips_cast(vips(image), &result, VIPS_FORMAT_FLOAT, NULL), result);
+shim_image *shim_image_to_linear(shim_image *image) { return to_space(image, VIPS_INTERPRETATION_scRGB); }
+
+shim_image *shim_image_to_16_bit(shim_image *image, double factor) {
+  VipsImage *scaled = NULL, *whole = NULL, *result = NULL;
+  int failed = vips_linear1(vips(image), &scaled, factor, 0.5, NULL) || vips_cast_ushort(scaled, &whole, NULL) ||
+               vips_copy(whole, &result, "interpretation",
+                         vips_image_get_bands(vips(image)) < 3 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16,
+                         NULL);
+  if (scaled) g_object_unref(scaled);
+  if (whole) g_object_unref(whole);
+  return made(failed, result);
+}
+
+bool shim_image_range(shim_image *image, double *least, double *largest) {
+  return vips_min(vips(image), least, NULL) == 0 && vips_max(vips(image), largest, NULL) == 0;
 }
 
 void *shim_image_pixels(shim_image *image, size_t *byte_count) {
@@ -123,6 +191,12 @@ shim_image *shim_image_make(const void *pixels, size_t byte_count, int width, in
   return made(failed, result);
 }
 
+void shim_image_set_pages(shim_image *image, int page_height, const int *delays, int count, int loop) {
+  vips_image_set_int(vips(image), VIPS_META_PAGE_HEIGHT, page_height);
+  if (delays) vips_image_set_array_int(vips(image), "delay", delays, count);
+  vips_image_set_int(vips(image), "loop", loop);
+}
+
 shim_image *shim_image_flatten(shim_image *image, bool wide) {
   double white = wide ? 65535 : 255;
   VipsArrayDouble *background = vips_array_double_newv(1, white);
@@ -133,20 +207,16 @@ shim_image *shim_image_flatten(shim_image *image, bool wide) {
 }
 
 bool shim_can_write(const char *suffix) {
-  bool found = vips_foreign_find_save_target(suffix) || vips_foreign_find_save_buffer(suffix);
+  bool found = vips_foreign_find_save_target(suffix) != NULL;
   vips_error_clear();
   return found;
 }
 
 void *shim_image_encode(shim_image *image, const char *suffix, size_t *byte_count) {
   void *bytes = NULL;
-  // Some formats have a writer to targets alone (PPM), some to buffers alone (those that ImageMagick writes).
-  if (!vips_foreign_find_save_target(suffix)) {
-    vips_error_clear();
-    return vips_image_write_to_buffer(vips(image), suffix, &bytes, byte_count, NULL) ? NULL : bytes;
-  }
   VipsTarget *target = vips_target_new_to_memory();
   if (!target) return NULL;
+  // To a target alone: ImageMagick, which must not run, writes to buffers.
   if (vips_image_write_to_target(vips(image), suffix, target, NULL) == 0) {
     VipsBlob *blob = NULL;
     g_object_get(target, "blob", &blob, NULL);

@@ -9,7 +9,7 @@ struct Apply: ParsableCommand {
       0...1; without weights, scale or bias it is first shown as 0.5 + 0.25 y.
       """)
 
-  @Argument(help: "A picture or an .npy array of float16, float32 or float64.")
+  @Argument(help: "Pictures or an .npy array of float16, float32 or float64.")
   var input: String
 
   @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
@@ -38,6 +38,8 @@ struct Apply: ParsableCommand {
   @Option(help: "The order of an .npy array's axes, in and out: nchw, or nhwc with the maps last.")
   var layout = Layout.nchw
 
+  @OptionGroup var reading: Reading
+
   @OptionGroup var place: Place
 
   private var hasParameters: Bool { scale != nil || bias != nil || weights != nil }
@@ -56,7 +58,7 @@ struct Apply: ParsableCommand {
 
   func run() throws {
     try checkOutput(output)
-    var source = try Source(input, layout: layout)
+    var source = try Source(input, layout: layout, reading: reading)
     let device = try place.device(computingIn: source.tensor.dtype)
     let norm = try layer(for: &source)
     try norm.calcMode(source.tensor.dtype)

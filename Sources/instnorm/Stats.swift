@@ -11,11 +11,13 @@ struct Stats: ParsableCommand {
   @Argument(help: "A picture or an .npy array.")
   var input: String
 
+  @OptionGroup var reading: Reading
+
   @Flag(help: "Write JSON instead of a table; what is not a finite number is null.")
   var json = false
 
   func run() throws {
-    let source = try Source(input)
+    let source = try Source(input, reading: reading)
     let planes = try source.tensor.planeSummaries().enumerated().map { index, summary in
       Plane(
         t: index / source.maps, i: index % source.maps,

@@ -22,6 +22,8 @@ import Testing
     try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
     try Picture(colors: .randomUniform([1, 3, 9, 8], seed: 1)).write(to: folder.file("tall.png"))
     try write("text".utf8, to: folder.file("text.png"))
+    try write("<?xml version='1.0'?><svg/>".utf8, to: folder.file("drawing.png"))
+    try write("%PDF-1.4".utf8, to: folder.file("document.pdf"))
     try write("text".utf8, to: folder.file("text.npy"))
     try write("text".utf8, to: folder.file("text.safetensors"))
     try write([], to: folder.file("empty.jpg"))
@@ -97,6 +99,14 @@ import Testing
     Fault("fit in.png in.png -o out.safetensors --optimizer lbfgs", 64, "--optimizer", "lbfgs", "adam"),
     Fault("fit in.png in.png -o out.safetensors --seed -1", 64, "--seed", "-1"),
     Fault("stats", 64, "<input>"),
+    Fault("stats in.png --page -1", 64, "--page", "-1"),
+    Fault("stats in.png --page 1", 1, "in.png", "page 1", "1 page"),
+    Fault("stats x.npy --page 0", 64, "--page", "x.npy"),
+    Fault("stats in.png --max-pixels 0", 64, "--max-pixels", "0"),
+    Fault("stats in.png --max-pixels 71", 1, "in.png", "9 x 8", "72", "71"),
+    Fault("transfer in.png in.png -o out.png --style-page -1", 64, "--style-page", "-1"),
+    Fault("apply drawing.png -o out.png", 1, "drawing.png", "a drawing", "PNG"),
+    Fault("apply document.pdf -o out.png", 1, "document.pdf", "PDF"),
     Fault("figure", 64, "--output"),
     Fault("figure -o out.jpg", 64, "--output", ".svg", ".png", "out.jpg"),
     Fault("figure -o out.npy", 64, "--output", "out.npy"),
