@@ -25,16 +25,28 @@ extension Picture {
     "ppm": Format(has16Bit: true), "pnm": Format(has16Bit: true), "bmp": Format(),
   ]
 
-  private static func format(of path: String) -> (name: String, Format)? {
+  private static func format(of path: String) throws(VipsError) -> (name: String, Format) {
     let name = (path as NSString).pathExtension.lowercased()
-    guard let format = formats[name], name == "bmp" || VipsImage.canWrite(suffix: "." + name) else { return nil }
+    guard let format = formats[name] else {
+      throw VipsError(message: "its name does not end in a picture format that can be written")
+    }
+    if let absence = VipsImage.absence { throw VipsError(message: absence) }
+    guard name == "bmp" || VipsImage.canWrite(suffix: "." + name) else {
+      throw VipsError(message: "the libvips here does not write .\(name) files")
+    }
     return (name, format)
   }
 
   /// Whether pictures can be written to a file of this name: PNG, JPEG, TIFF, WebP, GIF, BMP, PPM, and those of AVIF,
   /// HEIC, JPEG 2000 and JPEG XL that this machine's libvips writes.
-  public static func canWrite(to path: String) -> Bool {
-    format(of: path) != nil
+  public static func canWrite(to path: String) -> Bool { whyNotWritten(to: path) == nil }
+
+  /// Why no picture can be written to a file of this name; nil where one can.
+  public static func whyNotWritten(to path: String) -> String? {
+    do {
+      _ = try format(of: path)
+      return nil
+    } catch { return error.message }
   }
 
   /// Writes the picture in the format that the file's name ends in; several to a GIF, WebP or TIFF, as an animation or
@@ -43,8 +55,9 @@ extension Picture {
   ///
   /// - Throws: `FileError.notWritten(path:reason:)`, also for several pictures in a format that holds one.
   public func write(to path: String) throws {
-    guard let (name, format) = Self.format(of: path) else {
-      throw FileError.notWritten(path: path, reason: "its name does not end in a picture format that can be written")
+    let (name, format): (String, Format)
+    do { (name, format) = try Self.format(of: path) } catch {
+      throw FileError.notWritten(path: path, reason: error.message)
     }
     guard count == 1 || format.hasPages else {
       throw FileError.notWritten(

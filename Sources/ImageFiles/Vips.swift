@@ -24,7 +24,7 @@ final class VipsImage {
   ///
   /// - Parameter pages: the pages to read, of a format that has some; nil stands for all behind the last.
   static func open(_ path: String, with loader: String, pages: (first: Int, count: Int?)? = nil) throws -> VipsImage {
-    guard isStarted else { throw VipsError(message: lastError()) }
+    if let absence { throw VipsError(message: absence) }
     guard shim_has(loader) else { throw VipsError(message: "the libvips here was built without it") }
     let first = Int32(clamping: pages?.first ?? 0)
     let count = pages?.count.map { Int32(clamping: $0) } ?? -1
@@ -33,7 +33,7 @@ final class VipsImage {
 
   /// A drawing in SVG as pixels. The text of the SVG must stay in memory until the image is released.
   static func draw(svg: UnsafeRawBufferPointer, scale: Double) throws -> VipsImage {
-    guard isStarted else { throw VipsError(message: lastError()) }
+    if let absence { throw VipsError(message: absence) }
     guard shim_has("svgload_buffer") else { throw VipsError(message: "the libvips here was built without SVG") }
     return try VipsImage(shim_image_draw_svg(svg.baseAddress, svg.count, scale))
   }
@@ -42,13 +42,16 @@ final class VipsImage {
   static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, is16Bit: Bool) throws
     -> VipsImage
   {
-    guard isStarted else { throw VipsError(message: lastError()) }
+    if let absence { throw VipsError(message: absence) }
     guard max(width, height) <= longestSide else {
       throw VipsError(message: "\(width) x \(height) pixels; a side has \(longestSide) at most")
     }
     return try VipsImage(
       shim_image_make(pixels.baseAddress, pixels.count, Int32(width), Int32(height), Int32(bands), is16Bit))
   }
+
+  /// Why there is no libvips to work with; nil where there is.
+  static let absence = isStarted ? nil : lastError()
 
   static func canWrite(suffix: String) -> Bool {
     isStarted && shim_can_write(suffix)

@@ -124,8 +124,8 @@ func isArrayFile(_ path: String) -> Bool {
 
 /// Refuses, before any work is done, an output that could not be written in the end.
 func checkOutput(_ path: String) throws {
-  guard isArrayFile(path) || Picture.canWrite(to: path) else {
-    throw ValidationError("--output: '\(path)' \(Picture.whyNotWritten)")
+  if !isArrayFile(path), let reason = Picture.whyNotWritten(to: path) {
+    throw ValidationError("--output: '\(path)' is no .npy file, and \(reason)")
   }
   try AtomicFile.check(path)
 }
