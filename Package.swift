@@ -26,7 +26,7 @@ let package = Package(
     .executableTarget(
       name: "instnorm",
       dependencies: [
-        "InstanceNorm", "ArrayFiles", "Conformance", "Figures", "Text",
+        "InstanceNorm", "ArrayFiles", "Conformance", "CProcess", "Figures", "Text",
         .target(name: "ImageFiles", condition: .when(traits: ["Pictures"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -47,9 +47,11 @@ let package = Package(
     .target(name: "GPUBackends", dependencies: ["Tensors", "Calls", "CGPUKernels"]),
     .target(name: "Operations", dependencies: ["Tensors", "Calls", "CPUKernels", "GPUBackends"]),
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),
-    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations"]),
+    .target(name: "CArrayFiles"),
+    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations", "CArrayFiles"]),
     .target(name: "Conformance", dependencies: ["InstanceNorm", "Text"]),
     .target(name: "Figures", dependencies: ["InstanceNorm", "Drawing", "Text"]),
+    .target(name: "CProcess"),
     .target(name: "Drawing"),
     .target(name: "Text"),
     .target(name: "CVipsShims", dependencies: ["CVips"]),

@@ -17,6 +17,9 @@ struct Source {
   init(_ path: String, layout: Layout = .nchw) throws {
     self.path = path
     guard isArrayFile(path) else {
+      if let foreign = ForeignFile(at: path), !foreign.isPicture {
+        throw FileError.malformed(path: path, reason: "not a picture: \(foreign.description)")
+      }
       let picture = try Picture(contentsOf: path)
       self.picture = picture
       tensor = try picture.colors.to(layout)
@@ -42,13 +45,15 @@ struct Source {
   ///
   /// - Throws: `ValidationError` when there is no such layer for these planes.
   func layer(
-    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil
+    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
+    name: String? = nil
   ) throws -> Normalization {
     if case .group(let groups) = kind, maps % groups != 0 {
       throw ValidationError("--norm: \(path) has \(maps) maps, which are not \(groups) groups of equally many")
     }
     guard tensor.shape.rank == 5 else {
-      return try kind.layer(maps: maps, epsilon: epsilon, affine: affine, name: name)
+      return try kind.layer(
+        maps: maps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats, name: name)
     }
     guard case .instance = kind else {
       throw ValidationError("--norm: volumes, as in \(path), have instance alone; got \(kind)")
