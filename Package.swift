@@ -73,7 +73,8 @@ let package = Package(
     .testTarget(
       name: "GPUBackendsTests",
       dependencies: ["GPUBackends", "Calls", "CPUKernels", "InstanceNorm", "TestSupport", "StandInCUDA"]),
-    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
+    .target(name: "WatchedSystem", path: "Tests/WatchedSystem"),
+    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport", "WatchedSystem"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -44,11 +45,19 @@ static void take_note(int number) {
   unsigned char byte = (unsigned char)number;
   while (write(wake[1], &byte, 1) < 0 && errno == EINTR) {
   }
-  // This one is the thread's own, whose write has failed. It must not go on as if it were only that.
-  if (number == SIGPIPE) {
-    for (;;) pause();
-  }
+  // The thread that waits ends the process; until then, this one should not finish what is to be given up. It may hold
+  // a lock that the other needs, though, and so goes on after a while. Not so where its own write has failed.
+  do {
+    poll(NULL, 0, 1000);
+  } while (number == SIGPIPE);
   errno = before;
+}
+
+static int unblock(int number) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, number);
+  return pthread_sigmask(SIG_UNBLOCK, &signals, NULL) == 0 ? 0 : -1;
 }
 
 static int catch (int number) {
@@ -59,7 +68,9 @@ static int catch (int number) {
   action.sa_handler = take_note;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  return sigaction(number, &action, NULL);
+  if (sigaction(number, &action, NULL) != 0) return -1;
+  // Whoever started the process may have blocked it.
+  return unblock(number);
 }
 
 int process_catch_signals(void) {
@@ -94,10 +105,6 @@ int process_wait_for_signal(void) {
 void process_end(int number) {
   signal(number, SIG_DFL);
   kill(getpid(), number);
-  // Whoever started the process may have blocked it.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, number);
-  pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  unblock(number);
   for (;;) pause();
 }

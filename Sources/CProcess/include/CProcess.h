@@ -6,7 +6,7 @@
 int process_arguments(char *_Nullable const *_Nullable *_Nonnull arguments);
 
 /// Catches all signals that would end the process and are not ignored already. Signals of faults of the program itself
-/// and SIGXFSZ are not among them.
+/// and SIGXFSZ are not among them. To be called before there are other threads.
 ///
 /// - Returns: 0, or -1 with the reason in errno.
 int process_catch_signals(void);
