@@ -14,6 +14,7 @@ enum Destination {
     func fault(_ reason: String) -> FileError { .notWritten(path: path, reason: reason) }
     var place = path.fileNameBytes
     if place.isEmpty { throw fault("its name is empty") }
+    if place.last == UInt8(ascii: "/") { throw fault("its name ends in a slash, as a folder's does") }
     if place.contains(0) { throw fault("its name contains a zero byte") }
     var status = stat()
     let exists = stat(Self.name(place), &status) == 0

@@ -82,7 +82,8 @@ struct Apply: ParsableCommand {
 
     let y: Tensor
     do {
-      y = try norm(source.tensor.to(device)).toHost()
+      // An array of no values may have more planes than can be gone over.
+      y = source.tensor.count == 0 ? source.tensor : try norm(source.tensor.to(device)).toHost()
     } catch let error as TensorError {
       throw FileError.unreadable(path: input, reason: "\(error)")
     }

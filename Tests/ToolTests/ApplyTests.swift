@@ -158,6 +158,17 @@ import Testing
     #expect(try bytes(of: folder.file("y.npy")) == bytes(of: folder.file("z.npy")))
   }
 
+  @Test func `an array of no values comes out as it went in, however many planes it has`() throws {
+    for shape in [[1 << 62, 3, 1, 0], [1, 3, 0, 4], [1 << 40, 3, 8, 0]] as [Shape] {
+      try NPY.write(.zeros(shape), to: folder.file("x.npy"))
+      try NPY.write(.zeros([1, 3, 2, 2]), to: folder.file("style.npy"))
+      _ = try run("apply", "x.npy", "-o", "y.npy")
+      #expect(try array("y.npy").shape == shape)
+      _ = try run("transfer", "x.npy", "style.npy", "-o", "z.npy")
+      #expect(try array("z.npy").shape == shape)
+    }
+  }
+
   @Test func `apply normalises by what a type shares`() throws {
     let x = try Tensor.randomNormal([3, 4, 6, 5], mean: 2, seed: 1)
     try NPY.write(x, to: folder.file("x.npy"))

@@ -140,6 +140,7 @@ import Testing
     Fault("transfer in.png nothing.npy -o out.png", 1, "nothing.npy", "no values"),
     Fault("fit in.png in.png -o out.safetensors --steps 1 --learn-rate 1e300 --optimizer sgd", 1, "--learn-rate"),
     Fault("apply x.npy -o out.png", 1, "out.png", "(2, 3, 4, 5)"),
+    Fault("apply in.png -o missing.png/", 1, "missing.png/", "slash"),
     Fault("apply in.png -o folder.png", 1, "folder.png", "folder"),
     Fault("apply in.png -o missing/out.png", 1, "missing/out.png", "No such file"),
     Fault("apply in.png -o out.png --weights missing.safetensors", 1, "missing.safetensors", "No such file"),
