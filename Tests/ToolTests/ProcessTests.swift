@@ -19,9 +19,12 @@ import Testing
     return process
   }
 
-  /// Foundation's own waiting looks once a second.
+  /// Foundation's own waiting looks once a second, and has no end.
   private func wait(for process: Process) {
-    while process.isRunning { usleep(500) }
+    for _ in 0..<20_000 where process.isRunning { usleep(500) }
+    guard process.isRunning else { return }
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
   }
 
   @Test(arguments: [SIGTERM, SIGKILL])
