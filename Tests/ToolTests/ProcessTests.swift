@@ -21,7 +21,10 @@ import Testing
 
   /// Foundation's own waiting looks once a second, and has no end.
   private func wait(for process: Process) {
-    for _ in 0..<20_000 where process.isRunning { usleep(500) }
+    _ = (0..<20_000).first { _ in
+      usleep(500)
+      return !process.isRunning
+    }
     guard process.isRunning else { return }
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
@@ -65,7 +68,10 @@ import Testing
           return UInt64(line.split(separator: "\t").last ?? "", radix: 16) ?? 0
         }
         // Those of real time are caught last.
-        for _ in 0..<20_000 where process.isRunning && caught() >> 63 == 0 { usleep(1000) }
+        _ = (0..<20_000).first { _ in
+          usleep(500)
+          return !process.isRunning || caught() >> 63 == 1
+        }
         for other in signals { #expect(caught() >> UInt64(other - 1) & 1 == 1, "signal \(other)") }
         kill(process.processIdentifier, signal)
         wait(for: process)
