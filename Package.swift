@@ -38,7 +38,8 @@ let package = Package(
     .target(name: "GPUBackends", dependencies: ["Tensors", "Calls", "CGPUKernels"]),
     .target(name: "Operations", dependencies: ["Tensors", "Calls", "CPUKernels", "GPUBackends"]),
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),
-    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations"]),
+    .target(name: "CArrayFiles"),
+    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations", "CArrayFiles"]),
     .target(name: "CVipsShims", exclude: ["LibVips.h"]),
   ]
 )
@@ -51,11 +52,12 @@ if isRoot {
     .executableTarget(
       name: "instnorm",
       dependencies: [
-        "InstanceNorm", "ArrayFiles", "ImageFiles", "Conformance", "Figures", "Text",
+        "InstanceNorm", "ArrayFiles", "ImageFiles", "Conformance", "CProcess", "Figures", "Text",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "Conformance", dependencies: ["InstanceNorm", "Text"]),
     .target(name: "Figures", dependencies: ["InstanceNorm", "Drawing", "Text"]),
+    .target(name: "CProcess"),
     .target(name: "Drawing"),
     .target(name: "Text"),
 
@@ -75,7 +77,8 @@ if isRoot {
     .testTarget(
       name: "GPUBackendsTests",
       dependencies: ["GPUBackends", "Calls", "CPUKernels", "InstanceNorm", "TestSupport", "StandInCUDA"]),
-    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
+    .target(name: "WatchedSystem", path: "Tests/WatchedSystem"),
+    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport", "WatchedSystem"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),

@@ -73,7 +73,7 @@ enum PictureFormat {
     {
       self = .pnm
     } else {
-      throw Self.fault(with: start, path: file.path)
+      throw Self.fault(with: start, try ForeignFile(file), path: file.path)
     }
   }
 
@@ -82,7 +82,7 @@ enum PictureFormat {
   ]
 
   /// What is wrong with a file that is in none of the formats.
-  private static func fault(with start: [UInt8], path: String) -> FileError {
+  private static func fault(with start: [UInt8], _ foreign: ForeignFile?, path: String) -> FileError {
     func contains(_ text: String) -> Bool {
       let wanted = Array(text.utf8)
       guard start.count >= wanted.count else { return false }
@@ -91,9 +91,6 @@ enum PictureFormat {
     if start.starts(with: "%PDF-".utf8) {
       return .unsupported(path: path, reason: "a PDF document; make a picture of its pages first, a PNG for instance")
     }
-    if start.starts(with: [0x1F, 0x8B]) {
-      return .unsupported(path: path, reason: "compressed by gzip; unpack it first")
-    }
     let text = start.drop { " \t\r\n\u{FEFF}".utf8.contains($0) }
     if contains("<svg") || contains("<!DOCTYPE svg")
       || text.starts(with: "<?xml".utf8)
@@ -101,6 +98,9 @@ enum PictureFormat {
       return .unsupported(
         path: path,
         reason: "not a picture of pixels but a drawing (SVG or another kind of XML); make a PNG of it first")
+    }
+    if let foreign, !foreign.isPicture {
+      return .malformed(path: path, reason: "not a picture: \(foreign.description)")
     }
     return .malformed(
       path: path,

@@ -28,7 +28,7 @@ final class VipsImage {
     guard shim_has(loader) else { throw VipsError(message: "the libvips here was built without it") }
     let first = Int32(clamping: pages?.first ?? 0)
     let count = pages?.count.map { Int32(clamping: $0) } ?? -1
-    return try VipsImage(shim_image_open(loader, path, pages != nil, first, count))
+    return try VipsImage(shim_image_open(loader, path.fileName, pages != nil, first, count))
   }
 
   /// A drawing in SVG as pixels. The text of the SVG must stay in memory until the image is released.

@@ -180,6 +180,11 @@ open class Module: CustomStringConvertible {
   /// The attributes that files hold as whole numbers of 0 or more; those that lack them mean 0.
   var countAttrs: Set<String> { [] }
 
+  /// The variables that modules of this class have, and this one is made without.
+  var varsLeftOut: [String] { [] }
+  /// The variables that a module of this class can also be made without.
+  var varsToLeaveOut: [String] { [] }
+
   /// Whether the layer has yet to see data before it has variables.
   var isLazy: Bool { false }
 

@@ -75,13 +75,15 @@ struct Source {
   ///
   /// - Throws: `ValidationError` when there is no such layer for these planes.
   func layer(
-    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil
+    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
+    name: String? = nil
   ) throws -> Normalization {
     if case .group(let groups) = kind, maps % groups != 0 {
       throw ValidationError("--norm: \(path) has \(maps) maps, which are not \(groups) groups of equally many")
     }
     guard tensor.shape.rank == 5 else {
-      return try kind.layer(maps: maps, epsilon: epsilon, affine: affine, name: name)
+      return try kind.layer(
+        maps: maps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats, name: name)
     }
     guard case .instance = kind else {
       throw ValidationError("--norm: volumes, as in \(path), have instance alone; got \(kind)")

@@ -26,10 +26,10 @@ struct Stats: ParsableCommand {
     }
     if json {
       let report = Report(
-        file: input, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
+        file: input.asText, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
       return try sayJSON(report)
     }
-    try say("\(input): \(source.tensor.shape), \(source.tensor.dtype)")
+    try say("\(input.shown): \(source.tensor.shape), \(source.tensor.dtype)")
     let rows = planes.map { plane in
       ["\(plane.t)", "\(plane.i)"] + [plane.mean, plane.variance, plane.min, plane.max].map(short)
     }

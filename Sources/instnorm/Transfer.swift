@@ -62,6 +62,8 @@ struct Transfer: ParsableCommand {
     }
 
     guard style.tensor.count > 0 else { throw FileError.unsupported(path: style.path, reason: "it holds no values") }
+    // An array of no values may have more planes than can be gone over.
+    guard content.tensor.count > 0 else { return try content.write(content.tensor, to: output) }
 
     // No epsilon, so that the result's deviation is the style's even where the content's is close to 0. A channel that
     // is constant becomes the style's mean.

@@ -62,6 +62,39 @@ import Testing
     #expect(try #require(norm.scale).data.doubles == [3, 4])
   }
 
+  @Test func `a file with weights and a layer without do not pass for a pair, nor the other way round`() throws {
+    let path = folder.file("w.safetensors")
+    try InstanceNorm2D(numOfMaps: 2, name: "n").save(to: path)
+    let plain = try InstanceNorm2D(numOfMaps: 2, affine: false, name: "n")
+    var error = #expect(throws: ModuleError.self) { try plain.load(from: path) }
+    #expect("\(try #require(error))".contains("expected none in \(path)"))
+    // Another layer's weights are none of its business, nor is it a mistake that a layer of styles has none.
+    try InstanceNorm2D(numOfMaps: 2, affine: false, name: "m").load(from: path)
+    try AdaptiveInstanceNorm2D(name: "n").load(from: path)
+    try SafetensorsFile.write(["net.n.weight": .ones([2]), "net.n.bias": .ones([2])], to: path)
+    error = #expect(throws: ModuleError.self) { try InstanceNorm2D(numOfMaps: 2, name: "n").load(from: path) }
+    let text = "\(try #require(error))"
+    #expect(text.contains("'n.weight' and 'n.bias'") && text.contains("`affine: false`"))
+    #expect(text.contains("'net.n.weight'"))
+  }
+
+  @Test func `a weight that a layer's type does not hold is an error, and changes nothing`() throws {
+    let path = folder.file("w.safetensors")
+    try SafetensorsFile.write(["weight": Tensor([1, 1e300]), "bias": Tensor([0.5, 0])], to: path)
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    let error = #expect(throws: FileError.self) { try norm.load(from: path) }
+    #expect("\(try #require(error))".contains("'weight': 1e+300 is more than float32 holds"))
+    #expect(try #require(norm.bias).data.doubles == [0, 0])
+    try norm.calcMode(.float64)
+    try norm.load(from: path)
+    #expect(try #require(norm.scale).data.doubles == [1, 1e300])
+    // What is infinite in the file stays so.
+    try SafetensorsFile.write(["weight": Tensor([1, Double.infinity]), "bias": Tensor([0.5, 0])], to: path)
+    try norm.calcMode(.float32)
+    try norm.load(from: path)
+    #expect(try #require(norm.scale).data.doubles == [1, .infinity])
+  }
+
   @Test func `attributes are saved and loaded too`() throws {
     final class Counter: Module {}
     let path = folder.file("c.safetensors")
