@@ -5,7 +5,8 @@ extension CPUBackend {
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
   package func run(_ call: NormCall) throws {
     // No pictures are no share of the scratch either.
-    guard call.planes.count > 0 else { return }
+    // Nor is there anything to do for planes of nothing whose statistics nobody wants, however many they are.
+    guard call.planes.count > 0, call.planes.size > 0 || call.mean != nil || call.invStd != nil else { return }
     if call.planes.layout == .nchw || call.planes.maps == 1 {
       if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
     } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
