@@ -85,7 +85,7 @@ public struct Picture: Sendable {
         case .radiance: [try Radiance.read(file, request)]
         default: try VipsDecoding.read(file, format, request)
         }
-      try self.init(rasters)
+      try self.init(Raster.alike(rasters))
     } catch let error as VipsError {
       throw FileError.malformed(path: path, reason: "not a picture that can be read: \(error.message)")
     } catch let error as TensorError {

@@ -120,6 +120,17 @@ struct Raster {
 }
 
 extension Raster {
+  /// Rasters of one form: the first alone, which says so, where the others differ from it.
+  static func alike(_ rasters: [Raster]) -> [Raster] {
+    guard var first = rasters.first, let other = rasters.firstIndex(where: { $0.form != first.form }) else {
+      return rasters
+    }
+    first.notes.append(
+      "of its \(rasters.count) pictures the first alone is read, since they differ: picture 0 is \(first.form), picture "
+        + "\(other) is \(rasters[other].form)")
+    return [first]
+  }
+
   /// All pictures of some rasters of the same form as tensors (N, C, H, W) and (N, 1, H, W).
   static func tensors(_ rasters: [Raster]) throws -> (colors: Tensor, alpha: Tensor?) {
     let (first, count) = (rasters[0], rasters.reduce(0) { $0 + $1.pictures })

@@ -5,9 +5,12 @@ import PackageDescription
 let package = Package(
   name: "Fuzz",
   platforms: [.macOS(.v15)],
-  dependencies: [.package(name: "InstanceNorm", path: "../..", traits: [])],
+  dependencies: [.package(name: "InstanceNorm", path: "../..")],
   targets: [
     .executableTarget(
-      name: "FuzzReaders", dependencies: [.product(name: "InstanceNorm", package: "InstanceNorm")])
+      name: "FuzzReaders",
+      dependencies: [
+        .product(name: "InstanceNorm", package: "InstanceNorm"), .product(name: "ImageFiles", package: "InstanceNorm"),
+      ])
   ]
 )

@@ -76,6 +76,14 @@ import Testing
     #expect(try read(both + [0, 1, 2]).notes == ["3 bytes behind the picture are left out"])
   }
 
+  @Test func `of several pictures that differ the first is read, and says so`() throws {
+    for other in [Array("P5 1 1 255\n".utf8) + [9], Array("P6 2 1 255\n".utf8) + [1, 2, 3, 4, 5, 6]] {
+      let picture = try read(Array("P5 2 1 255\n".utf8) + [0, 51] + other)
+      try expect(picture.colors, [1, 1, 1, 2], [0, 0.2])
+      #expect(picture.notes.count == 1 && picture.notes[0].contains("of its 2 pictures the first alone is read"))
+    }
+  }
+
   @Test(arguments: [
     "P5 2 2 255\n123", "P5 2 2 0\n1234", "P5 2 2 65536\n12345678", "P5 -2 2 255\n1234", "P5 2 x 255\n1234", "P5 2",
     "P5 2 2 3\n1234", "P2 2 1 3\n2 4", "P2 2 1 3\n2 z", "P2 2 1 3\n2", "P1 2 1\n02", "P7\nWIDTH 2\nENDHDR\n",

@@ -1,11 +1,14 @@
 import Foundation
+import ImageFiles
 import InstanceNorm
 
-/// What reads bytes that a stranger made. A reader of pictures, say, is a case more.
+/// What reads bytes that a stranger made.
 enum Reader: String, CaseIterable {
   case npy
   case safetensors
   case weights
+  /// By the readers that are ours, which also look at the files that libvips decodes.
+  case picture
 
   /// Reads a file, and traps where something that holds for every file does not.
   func read(_ path: String) throws {
@@ -26,6 +29,10 @@ enum Reader: String, CaseIterable {
         precondition(norm.numOfMaps == nil, "a load that failed has changed the layer")
         throw error
       }
+    case .picture:
+      let most = 1 << 16
+      let picture = try Picture(contentsOf: path, maxPixels: most)
+      precondition(picture.count * picture.width * picture.height <= most, "more pixels than may be")
     }
   }
 }
