@@ -88,6 +88,7 @@ enum PictureFormat {
       guard start.count >= wanted.count else { return false }
       return (0...start.count - wanted.count).contains { start[$0...].starts(with: wanted) }
     }
+    if start.isEmpty { return .malformed(path: path, reason: "not a picture: it is empty") }
     if start.starts(with: "%PDF-".utf8) {
       return .unsupported(path: path, reason: "a PDF document; make a picture of its pages first, a PNG for instance")
     }
