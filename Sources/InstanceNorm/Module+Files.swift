@@ -7,8 +7,8 @@ import Tensors
 // prefix; one without a name among several has its number.
 
 extension Module {
-  /// Writes variables and attributes, the children's too, to a .safetensors file. An existing one is replaced only when
-  /// all is written.
+  /// Writes variables and attributes, the children's too, to a .safetensors file, with the ``blueprint`` beside them, so
+  /// that ``Blueprint/load(from:with:)`` makes the module again. An existing file is replaced only when all is written.
   ///
   /// - Throws: `FileError.notWritten(path:reason:)`.
   public final func save(to path: String) throws {
@@ -27,7 +27,9 @@ extension Module {
         }
       }
     }
-    try SafetensorsFile.write(tensors, wholeNumbers: wholeNumbers, metadata: ["format": "pt"], to: path)
+    var metadata = ["format": "pt"]
+    metadata[Blueprint.metadataKey] = try? blueprint.json()
+    try SafetensorsFile.write(tensors, wholeNumbers: wholeNumbers, metadata: metadata, to: path)
   }
 
   /// Reads variables and attributes, the children's too, from a .safetensors file, converted to the types they have

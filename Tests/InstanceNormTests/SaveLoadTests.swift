@@ -121,6 +121,8 @@ import Testing
 }
 
 @Suite struct BlueprintTests {
+  private let folder = TemporaryFolder()
+
   @Test func `a layer is rebuilt from its blueprint's JSON`() throws {
     let layers: [Normalization] = [
       try InstanceNorm1D(numOfMaps: 3), try InstanceNorm2D(numOfMaps: 4, epsilon: 0.25, affine: false, name: "n"),
@@ -136,6 +138,33 @@ import Testing
     #expect(
       try InstanceNorm2D(numOfMaps: 3).blueprint.json()
         == #"{"classname":"InstanceNorm2D","scheme":{"affine":true,"epsilon":1e-05,"name":null,"numOfMaps":3}}"#)
+  }
+
+  @Test func `a file makes the module again that it was saved from`() throws {
+    let path = folder.file("model.safetensors")
+    let model = try Sequential(
+      name: "model",
+      [
+        InstanceNorm2D(epsilon: 1e-3, activation: .leakyReLU(slope: 0.1), name: "first"),
+        Residual([GroupNorm2D(groups: 2, numOfMaps: 4), Tanh()]), BatchNorm2D(numOfMaps: 4, momentum: nil),
+      ])
+    let x = try Tensor.randomNormal([2, 4, 5, 6], seed: 1)
+    for (index, variable) in model.variables.map(\.variable).enumerated() {
+      variable.data = try .randomNormal(variable.data.shape, seed: UInt64(index))
+    }
+    try model(x)
+    try model.save(to: path)
+    let again = try Blueprint.load(from: path)
+    #expect(again.blueprint == model.blueprint)
+    model.evalMode()
+    again.evalMode()
+    #expect(try bits(again(x)) == bits(model(x)))
+
+    try PReLU(name: "act").save(to: path)
+    #expect(throws: ModuleError.self) { try Blueprint.load(from: path) }
+    #expect(try Blueprint.load(from: path, with: ["PReLU": { _ in try PReLU(name: "act") }]) is PReLU)
+    // Other programs' files do not say.
+    #expect(throws: FileError.self) { try Blueprint(contentsOf: golden("state_dict.safetensors")) }
   }
 
   @Test func `other classes are built by builders that are given`() throws {
