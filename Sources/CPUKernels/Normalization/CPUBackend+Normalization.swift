@@ -3,7 +3,10 @@ import Tensors
 
 extension CPUBackend {
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
-  package func run(_ call: NormCall) throws {
+  package func run(_ call: NormCall) throws(TensorError) { try run(call, threads: threads) }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormCall, threads: Int) throws(TensorError) {
     // No pictures are no share of the scratch either.
     guard call.planes.count > 0 else { return }
     if call.planes.layout == .nchw || call.planes.maps == 1 {
@@ -15,12 +18,15 @@ extension CPUBackend {
   }
 
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
-  package func run(_ call: NormGradientCall) throws {
-    if call.planes.count > 0 { try takeGradient(call) }
+  package func run(_ call: NormGradientCall) throws(TensorError) { try run(call, threads: threads) }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormGradientCall, threads: Int) throws(TensorError) {
+    if call.planes.count > 0 { try takeGradient(call, threads: threads) }
     call.writeParameterGradients()
   }
 
-  private func takeGradient(_ call: NormGradientCall) throws {
+  private func takeGradient(_ call: NormGradientCall, threads: Int) throws(TensorError) {
     if let gradients = call.elementGradients {
       // First, since dx may take the place of what both read.
       try PlainNormGradient(call).sumByElement(scale: gradients.scale, bias: gradients.bias, threads: threads)
