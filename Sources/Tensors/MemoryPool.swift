@@ -109,7 +109,7 @@ public final class MemoryPool: Sendable {
 
   deinit {
     trim()
-    state.withLock { $0.cached.forEach { $0.deallocate() } }
+    state.withLock { for list in $0.cached { list.deallocate() } }
   }
 
   /// How many bytes are kept, at most, for tensors to come; an eighth of the machine's memory for ``shared``.

@@ -78,4 +78,3 @@ package final class Workers: Sendable {
 
   static var now: UInt64 { tensors_now() }
 }
-

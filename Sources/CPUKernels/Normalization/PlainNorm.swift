@@ -211,7 +211,8 @@ private func largestMagnitude(
 extension PlainNorm: NormPasses {
   /// Normalises each plane by its own moments.
   func runAlone(threads: Int) throws(TensorError) {
-    try Part.all(of: call.planes).forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
+    let scratch = Self.scratch(size: call.planes.size)
+    try Part.all(of: call.planes).forEachBand(call.planes, scratch: scratch, threads: threads) {
       run($0, block: $1)
     }
   }
@@ -223,6 +224,8 @@ extension PlainNorm: NormPasses {
   }
 
   func normalize(_ part: Part, threads: Int) throws(TensorError) {
-    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) { normalize($0, block: $1) }
+    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
+      normalize($0, block: $1)
+    }
   }
 }

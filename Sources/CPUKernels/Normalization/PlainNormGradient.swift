@@ -183,13 +183,16 @@ private struct GradientSums: Mergeable {
 extension PlainNormGradient: NormGradientPasses {
   /// Takes each plane's gradient by its own sums.
   func runAlone(threads: Int) throws(TensorError) {
-    try Part.all(of: call.planes).forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
+    let scratch = Self.scratch(size: call.planes.size)
+    try Part.all(of: call.planes).forEachBand(call.planes, scratch: scratch, threads: threads) {
       run($0, block: $1)
     }
   }
 
   func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
-    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) { sums(of: $0, block: $1) }
+    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
+      sums(of: $0, block: $1)
+    }
   }
 
   func writeGradient(

@@ -173,7 +173,8 @@ struct Part {
 
   /// Calls `body` with parts that make up all planes, and how many threads it may use for one.
   static func forEach(
-    of planes: Planes, in sets: PlaneSets, threads: Int, _ body: (_ part: Part, _ threads: Int) throws(TensorError) -> Void
+    of planes: Planes, in sets: PlaneSets, threads: Int,
+    _ body: (_ part: Part, _ threads: Int) throws(TensorError) -> Void
   ) throws(TensorError) {
     func part(_ range: Range<Int>) -> Part { Part(range, of: sets, images: planes.images) }
     // Where maps alternate, whole pictures.

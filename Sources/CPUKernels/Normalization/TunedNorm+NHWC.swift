@@ -20,7 +20,9 @@ struct TunedPictures {
   /// Normalises each plane by its own moments.
   func runAlone(threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: 0..<planes.images, threads: threads) { (image, room, shares) throws(TensorError) in
+    try forEachPicture(
+      planes, segments, in: 0..<planes.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         let (sums, plane) = (room.sums(map), image * planes.maps + map)
@@ -100,7 +102,9 @@ struct TunedPictures {
 extension TunedPictures: NormPasses {
   func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { (image, room, shares) throws(TensorError) in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         moments[image * planes.maps + map] = Moments(room.sums(map), size, count: planes.size)
@@ -111,7 +115,9 @@ extension TunedPictures: NormPasses {
   func normalize(_ part: Part, threads: Int) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { (image, room, shares) throws(TensorError) in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       for map in 0..<planes.maps {
         let plane = image * planes.maps + map
         room.affine.set(map, FloatAffine(call, plane, mean: mean[plane], invStd: invStd[plane]))

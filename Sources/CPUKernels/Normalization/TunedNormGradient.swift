@@ -219,7 +219,9 @@ struct TunedPictureGradients {
 
   /// Takes each plane's gradient by its own sums.
   func runAlone(threads: Int) throws(TensorError) {
-    try forEachPicture(call.planes, segments, in: 0..<call.planes.images, threads: threads) { (image, room, shares) throws(TensorError) in
+    try forEachPicture(
+      call.planes, segments, in: 0..<call.planes.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       try takeSums(image, room, shares: shares)
       prepare(image, room) { plane, gain, slope in
         slope.finish(call, plane, gain: gain, largest: room.largest[plane - image * call.planes.maps])
@@ -350,7 +352,9 @@ struct TunedPictureGradients {
 extension TunedPictureGradients: NormGradientPasses {
   func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { (image, room, shares) throws(TensorError) in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       try takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         let plane = image * planes.maps + map
@@ -367,7 +371,9 @@ extension TunedPictureGradients: NormGradientPasses {
   func writeGradient(
     of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
   ) throws(TensorError) {
-    try forEachPicture(call.planes, segments, in: part.images, threads: threads) { (image, room, shares) throws(TensorError) in
+    try forEachPicture(
+      call.planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       prepare(image, room) { plane, gain, slope in
         slope.finish(call, plane, gain: gain, largest: largest[plane], means: means[plane])
       }

@@ -1,0 +1,43 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Does what a driver may take for an occasion to handle signals, and then gives these back to the program: PoCL's
+/// compiler, LLVM, takes most of them when it starts, and PoCL itself SIGFPE.
+///
+/// What the program handles itself meanwhile, on another thread, is undone as well; drivers start once.
+package func keepingSignals<Result, Failure>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+  let kept = (1...lastSignal).map { ($0, disposition($0)) }
+  var mask = sigset_t()
+  pthread_sigmask(SIG_SETMASK, nil, &mask)
+  defer {
+    for (signal, before) in kept {
+      guard var before, let now = disposition(signal), !hasSameBytes(before, now) else { continue }
+      sigaction(signal, &before, nil)
+    }
+    pthread_sigmask(SIG_SETMASK, &mask, nil)
+  }
+  return try body()
+}
+
+#if canImport(Darwin)
+  private let lastSignal: Int32 = 31
+#else
+  private let lastSignal: Int32 = 64
+#endif
+
+/// What a signal leads to; nil for one that is not the program's.
+private func disposition(_ signal: Int32) -> sigaction? {
+  var action = sigaction()
+  return sigaction(signal, nil, &action) == 0 ? action : nil
+}
+
+private func hasSameBytes(_ first: sigaction, _ second: sigaction) -> Bool {
+  withUnsafeBytes(of: first) { first in
+    withUnsafeBytes(of: second) { first.elementsEqual($0) }
+  }
+}
