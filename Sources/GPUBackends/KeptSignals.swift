@@ -16,7 +16,7 @@ package func keepingSignals<Result, Failure>(_ body: () throws(Failure) -> Resul
   pthread_sigmask(SIG_SETMASK, nil, &mask)
   defer {
     for (signal, before) in kept {
-      guard var before, let now = disposition(signal), !hasSameBytes(before, now) else { continue }
+      guard var before, let now = disposition(signal), !isSame(before, now) else { continue }
       sigaction(signal, &before, nil)
     }
     pthread_sigmask(SIG_SETMASK, &mask, nil)
@@ -36,8 +36,13 @@ private func disposition(_ signal: Int32) -> sigaction? {
   return sigaction(signal, nil, &action) == 0 ? action : nil
 }
 
-private func hasSameBytes(_ first: sigaction, _ second: sigaction) -> Bool {
-  withUnsafeBytes(of: first) { first in
-    withUnsafeBytes(of: second) { first.elementsEqual($0) }
+private func isSame(_ first: sigaction, _ second: sigaction) -> Bool {
+  // The handler comes first, whatever each system calls it; C libraries fill the mask up with what they find.
+  func handler(_ action: sigaction) -> UInt { withUnsafeBytes(of: action) { $0.load(as: UInt.self) } }
+  func blocks(_ action: sigaction, _ signal: Int32) -> Bool {
+    var mask = action.sa_mask
+    return sigismember(&mask, signal) == 1
   }
+  return handler(first) == handler(second) && first.sa_flags == second.sa_flags
+    && (1...lastSignal).allSatisfy { blocks(first, $0) == blocks(second, $0) }
 }

@@ -195,6 +195,9 @@ import Testing
     let invStd = try Tensor.zeros([2, 5], dtype: .float64)
     #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, invStd.doublesAddress) == INSTNORM_OK)
     #expect(try invStd.doubles.allSatisfy { $0 == 1 / 1e-5.squareRoot() })
+    let mean = try Tensor.ones([2, 5], dtype: .float64)
+    #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, mean.doublesAddress, nil) == INSTNORM_OK)
+    #expect(try mean.doubles.allSatisfy { $0 == 0 })
     // So many planes of nothing are nothing to do.
     planes.images = 1 << 55
     #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_OK)

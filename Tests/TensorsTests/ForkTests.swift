@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -19,7 +20,8 @@ struct ForkTests {
               guard let block = try? MemoryPool.shared.allocate(byteCount: 4096) else { continue }
               MemoryPool.shared.deallocate(block, byteCount: 4096)
             }
-            Workers.shared.run(shares: 2, values: 1 << 24) { _ in }
+            // Most copies are made while a thread is at this.
+            Workers.shared.run(shares: 2, values: 1 << 24) { _ in usleep(200) }
           }
         }
       }
@@ -27,16 +29,20 @@ struct ForkTests {
       for _ in 0..<64 {
         let copy = fork()
         if copy == 0 {
-          // A copy that waits for a lock for good is ended by this.
+          // Ends a copy that waits for a lock for good. Threads of tests let no signals in.
+          var none = sigset_t()
+          sigemptyset(&none)
+          pthread_sigmask(SIG_SETMASK, &none, nil)
           alarm(5)
           guard let block = try? MemoryPool.shared.allocate(byteCount: 4096) else { _exit(1) }
           MemoryPool.shared.deallocate(block, byteCount: 4096)
-          var done = (0, 0, 0)
-          withUnsafeMutablePointer(to: &done) { done in
-            let each = UnsafeMutableRawPointer(done).assumingMemoryBound(to: Int.self)
-            Workers.shared.run(shares: 3, values: 1 << 24) { each[$0] += 1 }
+          // Each share waits for the other, which has to be on another thread.
+          let begun = Atomic<Int>(0)
+          Workers.shared.run(shares: 2, values: 1 << 24) { _ in
+            begun.add(1, ordering: .relaxed)
+            for _ in 0..<30_000 where begun.load(ordering: .relaxed) < 2 { usleep(100) }
           }
-          _exit(done == (1, 1, 1) ? 0 : 2)
+          _exit(begun.load(ordering: .relaxed) == 2 ? 0 : 2)
         }
         copies.append(copy)
       }
