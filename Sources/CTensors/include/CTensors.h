@@ -1,5 +1,6 @@
 // What Swift cannot say, or not in one way for all systems: what the processor can do, the instruction for a waiting
-// loop, a variable that each thread has for itself, threads that take no signals. Whoever imports this has the C library.
+// loop, a variable that each thread has for itself, threads that take no signals, what they sleep on, and closures that
+// they call. Whoever imports this has the C library.
 
 #ifndef CTENSORS_H
 #define CTENSORS_H
