@@ -47,14 +47,14 @@ public func instnorm_forward(
     )
     let isAlone = call.sharing?.isOfSinglePlanes(planes) ?? true
     if isAlone || call.mean != nil && call.invStd != nil {
-      return try withMemory { try options.backend().run(call) }
+      return try withMemory { () throws(TensorError) in try CPUBackend.shared.run(call, threads: options.threads) }
     }
     // Planes that share leave their statistics somewhere.
-    try withMemory {
-      try withDoubles(2 * planes.count) { room in
+    try withMemory { () throws(TensorError) in
+      try withDoubles(2 * planes.count) { (room) throws(TensorError) in
         call.mean = call.mean ?? room
         call.invStd = call.invStd ?? room + planes.count
-        try options.backend().run(call)
+        try CPUBackend.shared.run(call, threads: options.threads)
       }
     }
   }
@@ -83,7 +83,7 @@ public func instnorm_backward(
     let dscale = try Argument("dscale", dscale, parameters: planes, options.grain)
     let dbias = try Argument("dbias", dbias, parameters: planes, options.grain)
     if options.grain == .element, (dscale.base == nil) != (dbias.base == nil) {
-      let missing = dscale.base == nil ? "dscale" : "dbias"
+      let missing: StaticString = dscale.base == nil ? "dscale" : "dbias"
       throw .argument(missing, expected: "a pointer, as both come together by element", got: "NULL")
     }
     let dresidual = try Argument("dresidual", dresidual, data: planes, isOptional: true)
@@ -109,30 +109,34 @@ public func instnorm_backward(
     }
     let needsPlanes = isMasked && dresidual.base != nil
     guard dx.base != nil || dscale.base != nil || dbias.base != nil || needsPlanes else { return }
-    try withMemory {
+    try withMemory { () throws(TensorError) in
       let missing = needsPlanes && dx.base == nil ? planes.byteCount : nil
-      let room = try missing.map { try MemoryPool.shared.allocate(byteCount: $0) }
+      let room = if let missing { try MemoryPool.shared.allocate(byteCount: missing) } else { dx.base }
       defer { if let room, let missing { MemoryPool.shared.deallocate(room, byteCount: missing) } }
-      try withDoubles(2 * planes.count) { sums in
-        try options.backend().run(
+      try withDoubles(2 * planes.count) { (sums) throws(TensorError) in
+        try CPUBackend.shared.run(
           NormGradientCall(
             planes: planes, gradient: dy.address, input: x.address, scale: scale.values(options.grain, absent: 1),
             bias: bias.values(options.grain, absent: 0), activation: options.activation, residual: residual.base,
             place: options.place, sharing: options.sharing,
             mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
             invStd: UnsafePointer(inverses.address.assumingMemoryBound(to: Double.self)), sums: sums,
-            inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil,
-            scaleGradient: dscale.base, biasGradient: dbias.base))
+            inputGradient: room, residualGradient: isMasked ? dresidual.base : nil,
+            scaleGradient: dscale.base, biasGradient: dbias.base), threads: options.threads)
       }
     }
   }
 }
 
 /// Calls `body` with room for numbers: on the stack for few, as taking memory would be much of a small call.
-private func withDoubles(_ count: Int, _ body: (UnsafeMutablePointer<Double>) throws -> Void) throws {
+private func withDoubles(
+  _ count: Int, _ body: (UnsafeMutablePointer<Double>) throws(TensorError) -> Void
+) throws(TensorError) {
   let few = 128
   if count <= few {
-    try withUnsafeTemporaryAllocation(of: Double.self, capacity: few) { try body($0.baseAddress!) }
+    try withUnsafeTemporaryAllocation(of: Double.self, capacity: few) { (room) throws(TensorError) in
+      try body(room.baseAddress!)
+    }
   } else {
     let byteCount = count * MemoryLayout<Double>.size
     let sums = try MemoryPool.shared.allocate(byteCount: byteCount)
@@ -151,6 +155,15 @@ private nonisolated(unsafe) let instructionSet: UnsafePointer<CChar>? = {
   copy.initialize(from: name, count: name.count)
   return UnsafePointer(copy)
 }()
+
+/// Called when the library is loaded: what Swift makes when it is first asked for, and cannot do without, is made then.
+@c @implementation
+public func instnorm_prepare() {
+  _ = instnorm_instruction_set()
+  _ = CPUBackend.shared.kernels
+  _ = Workers.shared
+  _ = MemoryPool.shared
+}
 
 @c @implementation
 public func instnorm_trim() { MemoryPool.shared.trim() }

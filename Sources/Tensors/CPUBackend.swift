@@ -68,7 +68,7 @@ public final class CPUBackend: Backend {
 
   // MARK: Memory
 
-  public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
+  public func allocate(byteCount: Int) throws(TensorError) -> UnsafeMutableRawPointer {
     try MemoryPool.shared.allocate(byteCount: byteCount)
   }
 

@@ -47,6 +47,49 @@ import Testing
     #expect(try bits(y) == bits(norm(x)))
   }
 
+  @Test func `float64 sets of values whose squares are beyond float64`() {
+    for magnitude in [1e300, 1e-300] {
+      let x = (0..<8).map { $0 % 2 == 0 ? magnitude : -magnitude }
+      var y = Array(repeating: 0.0, count: 8)
+      var invStd = Array(repeating: 0.0, count: 2)
+      var planes = instnorm_planes(
+        images: 2, maps: 1, plane_size: 4, dtype: INSTNORM_FLOAT64, layout: INSTNORM_NCHW)
+      var options = instnorm_default_options()
+      options.sharing = INSTNORM_BATCH
+      options.epsilon = 0
+      #expect(instnorm_forward(&planes, &options, x, nil, nil, nil, &y, nil, &invStd) == INSTNORM_OK)
+      #expect(zip(y, x).allSatisfy { abs($0 - ($1 > 0 ? 1 : -1)) < 1e-12 })
+      #expect(invStd.allSatisfy { abs($0 * magnitude - 1) < 1e-12 })
+    }
+  }
+
+  @Test func `the residual's gradient of planes that float32 arithmetic is not for is that of either layout`() {
+    var found: [[Float]] = []
+    for layout in [INSTNORM_NCHW, INSTNORM_NHWC] {
+      func at(_ map: Int, _ pixel: Int) -> Int { layout == INSTNORM_NCHW ? map * 8 + pixel : pixel * 3 + map }
+      var (x, residual) = (Array(repeating: Float(0), count: 24), Array(repeating: Float(0), count: 24))
+      for map in 0..<3 {
+        for pixel in 0..<8 {
+          x[at(map, pixel)] = (pixel % 2 == 0 ? 1 : -1) * (map == 1 ? 1e30 : 1)
+          residual[at(map, pixel)] = pixel < 4 ? 0.5 : -0.5
+        }
+      }
+      let dy = Array(repeating: Float(1), count: 24)
+      var (y, dx, dresidual) = (dy, dy, Array(repeating: Float(7), count: 24))
+      var (mean, invStd) = (Array(repeating: 0.0, count: 3), Array(repeating: 0.0, count: 3))
+      var planes = instnorm_planes(images: 1, maps: 3, plane_size: 8, dtype: INSTNORM_FLOAT32, layout: layout)
+      var options = someOptions(.relu, .beforeActivation)
+      #expect(instnorm_forward(&planes, &options, x, nil, nil, residual, &y, &mean, &invStd) == INSTNORM_OK)
+      #expect(
+        instnorm_backward(
+          &planes, &options, dy, x, nil, nil, residual, mean, invStd, &dx, nil, nil, &dresidual) == INSTNORM_OK)
+      found.append((0..<24).map { dresidual[at($0 / 8, $0 % 8)] })
+    }
+    // 1 + 0.5 and 1 - 0.5 are above 0, -1 + 0.5 and -1 - 0.5 below.
+    let expected = (0..<24).map { $0 % 2 == 0 ? Float(1) : 0 }
+    #expect(found == [expected, expected])
+  }
+
   @Test func `by element both gradients of parameters are asked for, or neither`() throws {
     let x = try Tensor.randomNormal([3, 4, 5, 6], seed: 1)
     let (statistics, gradient) = (try Tensor.zeros([3, 4], dtype: .float64), try Tensor.zeros([4, 5, 6]))

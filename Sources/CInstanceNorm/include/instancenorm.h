@@ -15,6 +15,9 @@
  * bias. A call's results have the same bits in place or not and for any number of threads. Any number of threads may
  * call at once.
  *
+ * A call that cannot have the memory that it needs says so (INSTNORM_OUT_OF_MEMORY) and leaves the next one as it was.
+ * It takes 24 KiB of its thread's stack at most, so that a stack of 32 KiB will do.
+ *
  *     float x[2 * 3 * 64 * 64], y[2 * 3 * 64 * 64];
  *     ...
  *     instnorm_planes planes = {.images = 2, .maps = 3, .plane_size = 64 * 64};

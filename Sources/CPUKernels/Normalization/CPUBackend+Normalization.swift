@@ -3,7 +3,10 @@ import Tensors
 
 extension CPUBackend {
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
-  package func run(_ call: NormCall) throws {
+  package func run(_ call: NormCall) throws(TensorError) { try run(call, threads: threads) }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormCall, threads: Int) throws(TensorError) {
     // No pictures are no share of the scratch either.
     // Nor is there anything to do for planes of nothing whose statistics nobody wants, however many they are.
     guard call.planes.count > 0, call.planes.size > 0 || call.mean != nil || call.invStd != nil else { return }
@@ -16,12 +19,15 @@ extension CPUBackend {
   }
 
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
-  package func run(_ call: NormGradientCall) throws {
-    if call.planes.count > 0 { try takeGradient(call) }
+  package func run(_ call: NormGradientCall) throws(TensorError) { try run(call, threads: threads) }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormGradientCall, threads: Int) throws(TensorError) {
+    if call.planes.count > 0 { try takeGradient(call, threads: threads) }
     call.writeParameterGradients()
   }
 
-  private func takeGradient(_ call: NormGradientCall) throws {
+  private func takeGradient(_ call: NormGradientCall, threads: Int) throws(TensorError) {
     if let gradients = call.elementGradients {
       // First, since dx may take the place of what both read.
       try PlainNormGradient(call).sumByElement(scale: gradients.scale, bias: gradients.bias, threads: threads)

@@ -18,9 +18,11 @@ struct TunedPictures {
   }
 
   /// Normalises each plane by its own moments.
-  func runAlone(threads: Int) throws {
+  func runAlone(threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: 0..<planes.images, threads: threads) { image, room, shares in
+    try forEachPicture(
+      planes, segments, in: 0..<planes.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         let (sums, plane) = (room.sums(map), image * planes.maps + map)
@@ -55,12 +57,13 @@ struct TunedPictures {
   private func normalize(
     _ image: Int, _ room: PictureScratch, shares: Int,
     plainly: (PlainNorm, Band, UnsafeMutablePointer<Double>, Run) -> Void
-  ) throws {
+  ) throws(TensorError) {
     guard let output = call.output else { return }
     let planes = call.planes
     room.affine.wrap(planes.maps)
     // What goes the plain way is worked out before the input may be written over, and put in its place after.
-    let aside = try WidePlanes(room.affine.missing(planes.maps).map { image * planes.maps + $0 }, planes)
+    for map in 0..<planes.maps { room.setWide(map, room.affine.isMissing(map)) }
+    let aside = try WidePlanes(of: image, room, planes)
     aside.compute { plane, target, block in plainly(PlainNorm(call), planes.band(ofPlane: plane), block, target) }
 
     let segments = segments
@@ -97,9 +100,11 @@ struct TunedPictures {
 // MARK: - Planes that share
 
 extension TunedPictures: NormPasses {
-  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws {
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         moments[image * planes.maps + map] = Moments(room.sums(map), size, count: planes.size)
@@ -107,10 +112,12 @@ extension TunedPictures: NormPasses {
     }
   }
 
-  func normalize(_ part: Part, threads: Int) throws {
+  func normalize(_ part: Part, threads: Int) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       for map in 0..<planes.maps {
         let plane = image * planes.maps + map
         room.affine.set(map, FloatAffine(call, plane, mean: mean[plane], invStd: invStd[plane]))
@@ -124,8 +131,8 @@ extension TunedPictures: NormPasses {
 /// round, else all.
 func forEachPicture(
   _ planes: Planes, _ segments: Segments, in images: Range<Int>, threads: Int,
-  _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws -> Void
-) throws {
+  _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws(TensorError) -> Void
+) throws(TensorError) {
   let pictureValues = planes.maps * planes.size
   let split = segments.split(images.count, of: pictureValues, threads: threads)
   let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
@@ -136,12 +143,14 @@ func forEachPicture(
     for image in images { try body(image, room, split.shares) }
     return
   }
-  try Failure.collect { failure in
-    ThreadedWork.run(items: images.count, values: images.count * pictureValues, shares: split.planes) { share, items in
-      let room = PictureScratch(address.raw(share: share), sizes)
-      for item in items { failure.catching { try body(images.lowerBound + item, room, 1) } }
+  let failure = Failure()
+  ThreadedWork.run(items: images.count, values: images.count * pictureValues, shares: split.planes) { share, items in
+    let room = PictureScratch(address.raw(share: share), sizes)
+    failure.catching { () throws(TensorError) in
+      for item in items { try body(images.lowerBound + item, room, 1) }
     }
   }
+  try failure.check()
 }
 
 /// What a picture's maps need while it is worked on.
@@ -155,7 +164,7 @@ struct PictureScratch {
     var wrapped: Int { padded + 16 }
     var byteCount: Int { floats * 4 + doubles * 8 }
     fileprivate var doubles: Int { 2 * padded * segments }
-    fileprivate var floats: Int { 2 * padded + 8 * wrapped }
+    fileprivate var floats: Int { 3 * padded + 8 * wrapped }
   }
 
   private let sizes: Sizes
@@ -164,6 +173,7 @@ struct PictureScratch {
   let shifts: UnsafeMutablePointer<Float>
   /// The largest magnitude by map.
   let largest: UnsafeMutablePointer<Float>
+  private let wide: UnsafeMutablePointer<Float>
   let affine: AffineArrays
   let slope: SlopeArrays
 
@@ -179,6 +189,7 @@ struct PictureScratch {
     }
     shifts = take(sizes.padded)
     largest = take(sizes.padded)
+    wide = take(sizes.padded)
     affine = AffineArrays(shift: take(sizes.wrapped), gain: take(sizes.wrapped), offset: take(sizes.wrapped))
     slope = SlopeArrays(
       invStd: take(sizes.wrapped), centre: take(sizes.wrapped), mean: take(sizes.wrapped), slope: take(sizes.wrapped),
@@ -197,6 +208,10 @@ struct PictureScratch {
       for index in 0..<2 * sizes.padded { doubles[index] += more[index] }
     }
   }
+
+  /// Whether a map goes the plain way.
+  func isWide(_ map: Int) -> Bool { wide[map] != 0 }
+  func setWide(_ map: Int, _ isWide: Bool) { wide[map] = isWide ? 1 : 0 }
 
   func sums(_ map: Int) -> ShiftedSums {
     ShiftedSums(shift: shifts[map], sum: doubles[map], square: doubles[sizes.padded + map])
@@ -220,11 +235,6 @@ struct AffineArrays {
 
   /// Whether a map goes the plain way.
   func isMissing(_ map: Int) -> Bool { offset[map].isNaN }
-
-  /// The maps that go the plain way.
-  func missing(_ maps: Int) -> [Int] {
-    (0..<maps).filter(isMissing)
-  }
 
   func wrap(_ maps: Int) {
     wrapAround(shift, maps)
@@ -265,73 +275,4 @@ struct SlopeArrays {
 /// The first 15 values once more behind the last.
 private func wrapAround(_ array: UnsafeMutablePointer<Float>, _ count: Int) {
   for index in 0..<15 { array[count + index] = array[index] }
-}
-
-/// Planes of a picture that go the plain way, set aside until the kernels are through with the rest.
-struct WidePlanes: ~Copyable {
-  private let numbers: [Int]
-  private let planes: Planes
-  private let scratch: Scratch?
-  private let address: Scratch.Address?
-
-  init(_ numbers: [Int], _ planes: Planes) throws {
-    self.numbers = numbers
-    self.planes = planes
-    if numbers.isEmpty {
-      scratch = nil
-      address = nil
-    } else {
-      let scratch = try Scratch(shares: numbers.count, bytesPerShare: planes.size * planes.dtype.byteCount)
-      address = scratch.address
-      self.scratch = consume scratch
-    }
-  }
-
-  /// Calls `body` for each plane with where its result goes and room for blocks.
-  func compute(_ body: (_ plane: Int, _ target: Run, _ block: UnsafeMutablePointer<Double>) -> Void) {
-    guard !numbers.isEmpty else { return }
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      for (index, plane) in numbers.enumerated() { body(plane, run(index), block.baseAddress!) }
-    }
-  }
-
-  /// Copies the results to their places.
-  func put(into output: UnsafeMutableRawPointer) {
-    guard !numbers.isEmpty else { return }
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: blockPitch) { block in
-      for (index, plane) in numbers.enumerated() {
-        let target = Run(output, planes.dtype, planes.band(ofPlane: plane), stride: planes.stride)
-        for start in stride(from: 0, to: planes.size, by: blockLength) {
-          let count = min(blockLength, planes.size - start)
-          run(index).load(start, count, into: block.baseAddress!)
-          target.store(start, count, from: block.baseAddress!)
-        }
-      }
-    }
-  }
-
-  /// Where a plane's result is; nil for a plane that is not set aside.
-  func run(ofPlane plane: Int) -> Run? {
-    guard let index = numbers.firstIndex(of: plane) else { return nil }
-    return run(index)
-  }
-
-  private func run(_ index: Int) -> Run {
-    Run(contiguous: address!.raw(share: index), planes.dtype)
-  }
-}
-
-/// The first error of several threads.
-final class Failure: @unchecked Sendable {
-  private let first = Locked<(any Error)?>(nil)
-
-  func catching(_ body: () throws -> Void) {
-    do { try body() } catch { first.withLock { $0 = $0 ?? error } }
-  }
-
-  static func collect(_ body: (Failure) -> Void) throws {
-    let failure = Failure()
-    body(failure)
-    if let error = failure.first.withLock({ $0 }) { throw error }
-  }
 }

@@ -35,7 +35,7 @@ extension FloatSlope {
     offset = Float(-call.invStd[plane] * means.gradient)
     slope = Float(-call.invStd[plane] * means.product)
     return Self.isOrdinary(gain: gain, largest: largest)
-      && [offset, slope].allSatisfy { $0 == 0 || Self.products.contains(abs($0)) }
+      && Self.isOrdinary(offset) && Self.isOrdinary(slope)
   }
 
   /// Far enough from the ends of float32's range, or nothing at all.
@@ -43,6 +43,8 @@ extension FloatSlope {
     largest == 0
       || ordinary.contains(Double(largest)) && (gain == 0 || products.contains(abs(gain) * largest))
   }
+
+  private static func isOrdinary(_ product: Float) -> Bool { product == 0 || products.contains(abs(product)) }
 
   private static let products: ClosedRange<Float> = 1e-30...1e30
 }
@@ -62,13 +64,14 @@ struct TunedPlaneGradients {
   }
 
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) {
-    Part.all(of: call.planes).forEachPlane(segments, call.planes, threads: threads) { plane, shares in
-      guard let affine = FloatAffine(call, plane) else { return plain(plane) { $0.run($1, block: $2) } }
+  func runAlone(threads: Int) throws(TensorError) {
+    let part = Part.all(of: call.planes)
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
+      guard let affine = FloatAffine(call, plane) else { return try plain(plane) { $0.run($1, block: $2) } }
       var slope = FloatSlope(call, plane, affine)
       let largest = takeSums(of: plane, affine, slope, shares: shares)
       guard slope.finish(call, plane, gain: affine.gain, largest: largest) else {
-        return plain(plane) { $0.run($1, block: $2) }
+        return try plain(plane) { $0.run($1, block: $2) }
       }
       writeGradient(of: plane, affine, slope, shares: shares)
     }
@@ -132,10 +135,11 @@ struct TunedPlaneGradients {
     base + (plane * call.planes.size + value) * tuned.valueBytes
   }
 
-  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
+  private func plain(
+    _ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNormGradient.scratch(width: 1, size: call.planes.size))
+    body(PlainNormGradient(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
   }
 
   /// The parameters of one plane as the kernels take them.
@@ -169,32 +173,32 @@ extension norm_gradient_sums {
 }
 
 extension TunedPlaneGradients: NormGradientPasses {
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) {
-    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
       guard let affine = FloatAffine(call, plane) else {
         largest[plane] = .infinity
-        return plain(plane) { $0.sums(of: $1, block: $2) }
+        return try plain(plane) { $0.sums(of: $1, block: $2) }
       }
       largest[plane] = takeSums(of: plane, affine, FloatSlope(call, plane, affine), shares: shares)
       // Beyond float32's range in the sums, perhaps not in float64.
       if !call.sums[plane].isFinite || !call.sums[call.planes.count + plane].isFinite {
         largest[plane] = .infinity
-        plain(plane) { $0.sums(of: $1, block: $2) }
+        try plain(plane) { $0.sums(of: $1, block: $2) }
       }
     }
   }
 
   func writeGradient(
     of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
-  ) {
-    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+  ) throws(TensorError) {
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
       if let affine = FloatAffine(call, plane) {
         var slope = FloatSlope(call, plane, affine)
         if slope.finish(call, plane, gain: affine.gain, largest: largest[plane], means: means[plane]) {
           return writeGradient(of: plane, affine, slope, shares: shares)
         }
       }
-      plain(plane) { $0.gradient(of: $1, block: $2) { means[$0] } }
+      try plain(plane) { $0.gradient(of: $1, block: $2) { means[$0] } }
     }
   }
 }
@@ -214,22 +218,26 @@ struct TunedPictureGradients {
   }
 
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) throws {
-    try forEachPicture(call.planes, segments, in: 0..<call.planes.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
-      let wide = prepare(image, room) { plane, gain, slope in
+  func runAlone(threads: Int) throws(TensorError) {
+    try forEachPicture(
+      call.planes, segments, in: 0..<call.planes.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
+      try takeSums(image, room, shares: shares)
+      prepare(image, room) { plane, gain, slope in
         slope.finish(call, plane, gain: gain, largest: room.largest[plane - image * call.planes.maps])
       }
       if call.inputGradient == nil {
-        for plane in wide { plain(plane) { $0.sums(of: $1, block: $2) } }
+        for map in 0..<call.planes.maps where room.isWide(map) {
+          try plain(image * call.planes.maps + map) { $0.sums(of: $1, block: $2) }
+        }
       } else {
-        try writeGradient(image, room, wide: wide, shares: shares) { $0.run($1, block: $2, into: $3, residualInto: $4) }
+        try writeGradient(image, room, shares: shares) { $0.run($1, block: $2, into: $3, residualInto: $4) }
       }
     }
   }
 
   /// Writes the sums of a picture's planes; the largest |dn| of each are in the room.
-  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) {
+  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) throws(TensorError) {
     let planes = call.planes
     let values = planes.size * planes.maps
     let firstPlane = image * planes.maps
@@ -262,15 +270,18 @@ struct TunedPictureGradients {
     if shares == 1 {
       sum(0..<segments.count, largest: room.largest)
     } else {
-      let merging = Locked(())
-      ThreadedWork.run(items: segments.count, values: values, shares: shares) { _, items in
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: (planes.maps + 15) / 16 * 16) { largest in
-          largest.initialize(repeating: 0)
-          sum(items, largest: largest.baseAddress!)
-          merging.withLock { _ in
-            for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest[map]) }
-          }
-        }
+      let padded = (planes.maps + 15) / 16 * 16
+      let scratch = try Scratch(shares: shares, bytesPerShare: padded * MemoryLayout<Float>.stride)
+      let address = scratch.address
+      func largest(_ share: Int) -> UnsafeMutablePointer<Float> {
+        address.raw(share: share).assumingMemoryBound(to: Float.self)
+      }
+      ThreadedWork.run(items: segments.count, values: values, shares: shares) { share, items in
+        largest(share).initialize(repeating: 0, count: padded)
+        sum(items, largest: largest(share))
+      }
+      for share in 0..<shares {
+        for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest(share)[map]) }
       }
     }
     room.addSegments()
@@ -281,39 +292,36 @@ struct TunedPictureGradients {
     }
   }
 
-  /// Sets the affines and slopes of a picture's maps.
+  /// Sets the affines and slopes of a picture's maps, and which of them go the plain way.
   ///
   /// - Parameter finish: completes a plane's slope, and says whether that is exact enough.
-  /// - Returns: the planes that go the plain way.
   private func prepare(
     _ image: Int, _ room: PictureScratch, _ finish: (_ plane: Int, _ gain: Float, _ slope: inout FloatSlope) -> Bool
-  ) -> [Int] {
+  ) {
     let planes = call.planes
-    var wide: [Int] = []
     for map in 0..<planes.maps {
       let plane = image * planes.maps + map
       let affine = FloatAffine(call, plane)
       var slope = FloatSlope(call, plane, affine ?? FloatAffine())
-      if !finish(plane, affine?.gain ?? 0, &slope) || affine == nil { wide.append(plane) }
+      room.setWide(map, !finish(plane, affine?.gain ?? 0, &slope) || affine == nil)
       room.affine.set(map, affine ?? FloatAffine())
       room.slope.set(map, slope)
     }
     room.affine.wrap(planes.maps)
     room.slope.wrap(planes.maps)
-    return wide
   }
 
   /// Writes dx and dn of a picture.
   ///
-  /// - Parameter plainly: how they are had of the planes in `wide`.
+  /// - Parameter plainly: how they are had of planes that go the plain way.
   private func writeGradient(
-    _ image: Int, _ room: PictureScratch, wide: [Int], shares: Int,
+    _ image: Int, _ room: PictureScratch, shares: Int,
     plainly: (PlainNormGradient, Band, UnsafeMutablePointer<Double>, Run, Run?) -> Void
-  ) throws {
+  ) throws(TensorError) {
     guard let dx = call.inputGradient else { return }
     let planes = call.planes
-    let aside = try WidePlanes(wide, planes)
-    let residualAside = try WidePlanes(call.residualGradient == nil ? [] : wide, planes)
+    let aside = try WidePlanes(of: image, room, planes)
+    let residualAside = try WidePlanes(of: image, room, planes, none: call.residualGradient == nil)
     aside.compute { plane, target, block in
       plainly(
         PlainNormGradient(call), planes.band(ofPlane: plane), block, target, residualAside.run(ofPlane: plane))
@@ -333,25 +341,28 @@ struct TunedPictureGradients {
     if let residualGradient = call.residualGradient { residualAside.put(into: residualGradient) }
   }
 
-  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
+  private func plain(
+    _ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNormGradient.scratch(width: 1, size: call.planes.size))
+    body(PlainNormGradient(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
   }
 }
 
 extension TunedPictureGradients: NormGradientPasses {
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws {
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
+      try takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         let plane = image * planes.maps + map
         largest[plane] = room.largest[map]
         let areFinite = call.sums[plane].isFinite && call.sums[planes.count + plane].isFinite
         if !areFinite || FloatAffine(call, plane) == nil {
           largest[plane] = .infinity
-          plain(plane) { $0.sums(of: $1, block: $2) }
+          try plain(plane) { $0.sums(of: $1, block: $2) }
         }
       }
     }
@@ -359,12 +370,14 @@ extension TunedPictureGradients: NormGradientPasses {
 
   func writeGradient(
     of part: Part, means: UnsafePointer<SetMeans>, largest: UnsafePointer<Float>, threads: Int
-  ) throws {
-    try forEachPicture(call.planes, segments, in: part.images, threads: threads) { image, room, shares in
-      let wide = prepare(image, room) { plane, gain, slope in
+  ) throws(TensorError) {
+    try forEachPicture(
+      call.planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
+      prepare(image, room) { plane, gain, slope in
         slope.finish(call, plane, gain: gain, largest: largest[plane], means: means[plane])
       }
-      try writeGradient(image, room, wide: wide, shares: shares) {
+      try writeGradient(image, room, shares: shares) {
         $0.gradient(of: $1, block: $2, into: $3, residualInto: $4) { means[$0] }
       }
     }

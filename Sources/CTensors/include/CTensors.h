@@ -1,5 +1,6 @@
 // What Swift cannot say, or not in one way for all systems: what the processor can do, the instruction for a waiting
-// loop, a variable that each thread has for itself, threads that take no signals. Whoever imports this has the C library.
+// loop, a variable that each thread has for itself, threads that take no signals, what they sleep on, and closures that
+// they call. Whoever imports this has the C library.
 
 #ifndef CTENSORS_H
 #define CTENSORS_H
@@ -27,10 +28,28 @@ int tensors_processor_count(void);
 /// Nanoseconds since some moment in the past.
 uint64_t tensors_now(void);
 
-/// Starts a thread for `body(context)` that takes no signals. `name` is what debuggers and profilers show, of at most
-/// 15 characters. False where there is no thread to be had.
-bool tensors_start_thread(const char *_Nonnull name, size_t stack_bytes, void (*_Nonnull body)(void *_Nonnull context),
+/// Starts a thread for `body(context)` that takes no signals. Debuggers and profilers show it as "instnorm-<number>".
+/// False where there is no thread to be had.
+bool tensors_start_thread(int number, size_t stack_bytes, void (*_Nonnull body)(void *_Nonnull context),
                           void *_Nonnull context);
+
+/// What a thread sleeps on until another one rings.
+typedef struct tensors_alarm tensors_alarm;
+
+/// NULL where there is no memory for it.
+tensors_alarm *_Nullable tensors_new_alarm(void);
+void tensors_free_alarm(tensors_alarm *_Nonnull alarm);
+void tensors_ring(tensors_alarm *_Nonnull alarm);
+
+/// Returns once it has rung, since the last time that somebody waited.
+void tensors_wait_for_ring(tensors_alarm *_Nonnull alarm);
+
+/// What a closure of Swift's of type (Int) -> Void is made of.
+typedef struct tensors_closure {
+  void *_Nullable function, *_Nullable context;
+} tensors_closure;
+
+void tensors_call_closure(tensors_closure closure, intptr_t argument);
 
 /// What a waiting loop does between two looks.
 static inline void tensors_pause(void) {
