@@ -1,35 +1,25 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
+/// Whether this is the package that is worked on, and not one that another depends on, which SwiftPM and Xcode check out
+/// to `.build/checkouts` and `SourcePackages/checkouts`. Who depends on it gets the libraries: what only the tool, the
+/// examples and the tests need is neither fetched nor compiled for them.
+let folders = Context.packageDirectory.split(separator: "/").dropLast().suffix(2)
+let isRoot = !(folders.last == "checkouts" && [".build", "SourcePackages"].contains(folders.first))
+
 let package = Package(
   name: "InstanceNorm",
   platforms: [.macOS(.v15)],
   products: [
-    // MARK: Public API
     .library(name: "InstanceNorm", targets: ["InstanceNorm"]),
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .library(name: "InstanceNormC", type: .dynamic, targets: ["InstanceNormC"]),
-    .executable(name: "instnorm", targets: ["instnorm"]),
-  ],
-  traits: [
-    .default(enabledTraits: ["Pictures"]),
-    .trait(name: "Pictures", description: "The tool reads and writes pictures, and needs libvips for it."),
-  ],
-  dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
   ],
   targets: [
     // MARK: Public API
     .target(name: "InstanceNorm", dependencies: ["Tensors", "Operations", "ArrayFiles", "GPUBackends"]),
     .target(name: "InstanceNormC", dependencies: ["CInstanceNorm", "Tensors", "Calls", "CPUKernels"]),
     .target(name: "ImageFiles", dependencies: ["Tensors", "ArrayFiles", "CVipsShims"]),
-    .executableTarget(
-      name: "instnorm",
-      dependencies: [
-        "InstanceNorm", "ArrayFiles", "Conformance", "Figures", "Text",
-        .target(name: "ImageFiles", condition: .when(traits: ["Pictures"])),
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
 
     // MARK: Implementation details
     .target(name: "CInstanceNorm"),
@@ -48,17 +38,33 @@ let package = Package(
     .target(name: "CTensors"),
     .target(name: "Tensors", dependencies: ["CTensors"]),
     .target(name: "Calls", dependencies: ["Tensors"]),
-    .target(name: "CPUKernels", dependencies: ["Tensors", "Calls", "CNormKernels", "CElementKernels"]),
+    .target(
+      name: "CPUKernels", dependencies: ["CTensors", "Tensors", "Calls", "CNormKernels", "CElementKernels"]),
     .target(name: "GPUBackends", dependencies: ["Tensors", "Calls", "CGPUKernels"]),
     .target(name: "Operations", dependencies: ["Tensors", "Calls", "CPUKernels", "GPUBackends"]),
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),
-    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations"]),
+    .target(name: "CArrayFiles"),
+    .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations", "CArrayFiles"]),
+    .target(name: "CVipsShims", exclude: ["LibVips.h"]),
+  ]
+)
+
+if isRoot {
+  package.products.append(.executable(name: "instnorm", targets: ["instnorm"]))
+  package.dependencies.append(.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"))
+  package.targets += [
+    // MARK: The tool
+    .executableTarget(
+      name: "instnorm",
+      dependencies: [
+        "InstanceNorm", "ArrayFiles", "ImageFiles", "Conformance", "CProcess", "Figures", "Text",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .target(name: "Conformance", dependencies: ["InstanceNorm", "Text"]),
     .target(name: "Figures", dependencies: ["InstanceNorm", "Drawing", "Text"]),
+    .target(name: "CProcess"),
     .target(name: "Drawing"),
     .target(name: "Text"),
-    .target(name: "CVipsShims", dependencies: ["CVips"]),
-    .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),
 
     // MARK: Examples
     .executableTarget(name: "quickstart", dependencies: ["InstanceNorm"], path: "Examples/Quickstart"),
@@ -76,7 +82,8 @@ let package = Package(
     .testTarget(
       name: "GPUBackendsTests",
       dependencies: ["GPUBackends", "Calls", "CPUKernels", "InstanceNorm", "TestSupport", "StandInCUDA"]),
-    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport"]),
+    .target(name: "WatchedSystem", path: "Tests/WatchedSystem"),
+    .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport", "WatchedSystem"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
@@ -87,4 +94,4 @@ let package = Package(
         "which-norm",
       ]),
   ]
-)
+}

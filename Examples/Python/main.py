@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from instancenorm import InstanceNorm
+from instancenorm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
 path = sys.argv[1]
 
@@ -49,12 +49,57 @@ expect(abs(slope - (dx * direction).sum()) < 1e-4 * abs(slope), "dx is the slope
 expect(np.allclose(dbias, dy.sum((0, 2, 3)), atol=1e-5), "dbias is the sum of dy")
 expect(np.allclose(dscale, (dy * reference(x, np.ones(3), np.zeros(3))).sum((0, 2, 3)), atol=1e-5), "dscale likewise")
 
-last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-channels_last = InstanceNorm(path, layout="nhwc")
-z, saved = channels_last.forward(last, scale, bias)
-expect(np.abs(z.transpose(0, 3, 1, 2) - expected).max() < 1e-5, "channels last it is the same")
-z = channels_last.backward(np.ascontiguousarray(dy.transpose(0, 2, 3, 1)), last, saved, scale, bias)[0]
-expect(np.abs(z.transpose(0, 3, 1, 2) - dx).max() < 1e-5, "and its dx")
+# The maps last in memory, as pictures have them: a view of such an array is taken as it lies.
+last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+z, last_saved = norm.forward(last, scale, bias)
+expect(np.abs(z - expected).max() < 1e-5 and z.strides == last.strides, "channels last it is the same, and lies the same")
+z = norm.backward(dy, last, last_saved, scale, bias)[0]
+expect(np.abs(z - dx).max() < 1e-5, "and its dx")
+
+one, _ = norm.forward(x[0], scale, bias)
+expect(np.array_equal(one, y[0]), "(C, H, W) is one picture")
+try:
+    norm.forward(x[0, 0])
+    expect(False, "a plane alone is refused")
+except ValueError as error:
+    print(f"a plane alone is refused:\n    {error}")
+pixels = random.integers(0, 256, x.shape).astype(np.uint8)
+z, _ = norm.forward(pixels.tolist(), 2, 1)
+expect(np.abs(z - reference(pixels, np.full(3, 2), np.full(3, 1))).max() < 1e-5, "lists, integers and one scale for all")
+expect(norm.forward(pixels)[0].dtype == np.float32, "bytes give float32")
+
+# The rest of the family.
+wide = x.astype(np.float64)
+for kind, axes, shape in (
+    (LayerNorm(path), (1, 2, 3), x.shape),
+    (GroupNorm(path, groups=3), (2, 3, 4), (5, 3, 1, 4, 4)),
+    (BatchNorm(path), (0, 2, 3), x.shape),
+):
+    grouped = wide.reshape(shape)
+    own = (grouped - grouped.mean(axes, keepdims=True)) / np.sqrt(grouped.var(axes, keepdims=True) + 1e-5)
+    z, _ = kind.forward(x, scale, bias)
+    own = own.reshape(x.shape) * scale[:, None, None] + bias[:, None, None]
+    expect(np.abs(z - own).max() < 1e-5, f"{type(kind).__name__} is NumPy's")
+means, deviations = wide.mean((0, 2, 3)), 1 / np.sqrt(wide.var((0, 2, 3)) + 1e-5)
+z, _ = BatchNorm(path).forward(x, statistics=(means, deviations))
+expect(np.abs(z - (wide - means[:, None, None]) * deviations[:, None, None]).max() < 1e-5, "by statistics that are given")
+styles = random.normal(size=(2, 5, 3))
+z, _ = norm.forward(x, *styles)
+own = reference(x, np.ones(3), np.zeros(3)) * styles[0][:, :, None, None] + styles[1][:, :, None, None]
+expect(np.abs(z - own).max() < 1e-4, "each picture with a scale and a bias of its own")
+
+try:
+    import torch
+
+    tensor = torch.from_numpy(x)
+    z, _ = norm.forward(tensor, torch.from_numpy(scale), torch.from_numpy(bias))
+    expect(isinstance(z, torch.Tensor) and np.array_equal(z.numpy(), y), "a PyTorch tensor gives one, with the same bits")
+    z, _ = norm.forward(tensor.bfloat16(), scale, bias)
+    expect(z.dtype == torch.bfloat16 and np.abs(z.float().numpy() - expected).max() < 0.1, "bfloat16 too")
+    z, _ = norm.forward(tensor.to(memory_format=torch.channels_last), scale, bias)
+    expect(z.is_contiguous(memory_format=torch.channels_last), "and channels last stays so")
+except ImportError:
+    pass
 
 half, _ = norm.forward(x.astype(np.float16), scale, bias)
 expect(np.abs(half - reference(x.astype(np.float16), scale, bias)).max() < 5e-3, "in float16 it is near")

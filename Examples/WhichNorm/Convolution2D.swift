@@ -31,7 +31,6 @@ final class Convolution2D: Module {
   }
 
   override func dataShape(from shape: Shape) throws -> Shape { [shape[0], outMaps, shape[2], shape[3]] }
-  override func gradShape(from shape: Shape) throws -> Shape { [shape[0], inMaps, shape[2], shape[3]] }
 
   /// The nine shifted pictures as so many more maps, times the weights as a matrix.
   override func forward(_ x: Tensor) throws -> Tensor {

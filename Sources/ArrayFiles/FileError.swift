@@ -2,7 +2,7 @@
 public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The system does not let the file be read: it is missing, a folder, or another user's.
   case unreadable(path: String, reason: String)
-  /// The file is not what its format demands: truncated, oversized, contradictory.
+  /// The file is not what its format demands: truncated, oversized, contradictory, of another format.
   case malformed(path: String, reason: String)
   /// The file is well formed, but holds something that this library does not read.
   case unsupported(path: String, reason: String)
@@ -17,11 +17,19 @@ public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
     case .malformed(let path, let reason): "\(Self.shown(path)): \(reason)"
     case .unsupported(let path, let reason): "\(Self.shown(path)): not supported: \(reason)"
     case .missingTensor(let path, let name, let available):
-      "\(Self.shown(path)): no tensor \(quoted(name)); there is "
-        + (available.isEmpty ? "none" : available.sorted().prefix(20).map(quoted).joined(separator: ", "))
+      "\(Self.shown(path)): no tensor \(quoted(name)); \(choice(of: available, for: name, "tensor"))"
     case .notWritten(let path, let reason): "\(Self.shown(path)): cannot be written: \(reason)"
     }
   }
 
-  private static func shown(_ path: String) -> String { path.isEmpty ? "''" : path }
+  private static func shown(_ path: String) -> String { path.isEmpty ? "''" : path.shown }
+}
+
+/// What there is instead of a name that is not there, as an error may list it: all where they are few, else the nearest.
+package func choice(of names: [String], for name: String, _ noun: String) -> String {
+  let few = 3
+  if names.isEmpty { return "there is no \(noun)" }
+  if names.count <= few { return "there is \(names.sorted().map(quoted).joined(separator: ", "))" }
+  let nearest = nearest(to: name, among: names, count: few).map(quoted).joined(separator: ", ")
+  return "nearest of its \(names.count) \(noun)s: \(nearest)"
 }

@@ -13,9 +13,11 @@ package final class FileReader: Sendable {
 
   /// - Throws: ``FileError/unreadable(path:reason:)`` when there is no such regular file.
   package init(_ path: String) throws {
-    if path.utf8.contains(0) { throw FileError.unreadable(path: path, reason: "its name contains a zero byte") }
+    if path.fileNameBytes.contains(0) {
+      throw FileError.unreadable(path: path, reason: "its name contains a zero byte")
+    }
     // O_NONBLOCK: opening a pipe that nobody writes to would wait forever. Regular files ignore it.
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    descriptor = open(path.fileName, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     self.path = path
     guard descriptor >= 0 else {
       throw FileError.unreadable(path: path, reason: systemMessage())

@@ -91,6 +91,45 @@ struct HeaderScanner {
     }
   }
 
+  /// Skips a value of any kind, however deep, that is of no concern.
+  ///
+  /// Whether it is good JSON is looked at only as far as its end depends on it.
+  mutating func skipValue() throws {
+    var open: [UInt8] = []
+    repeat {
+      skipSpace()
+      guard place < text.count else { throw Fault(reason: "a value does not end") }
+      switch text[place] {
+      case UInt8(ascii: "\""):
+        _ = try string()
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        guard open.count < 64 else { throw Fault(reason: "a value in a value, 64 times, at byte \(place)") }
+        // The closing one of either is two further on.
+        open.append(text[place] + 2)
+        place += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        guard open.popLast() == text[place] else { throw Fault(reason: "unexpected end of a value at byte \(place)") }
+        place += 1
+      case UInt8(ascii: ","), UInt8(ascii: ":"):
+        guard !open.isEmpty else { throw Fault(reason: "expected a value at byte \(place)") }
+        place += 1
+        continue
+      default:
+        let start = place
+        while place < text.count, Self.isOfWord(text[place]) { place += 1 }
+        guard place > start else { throw Fault(reason: "expected a value at byte \(place)") }
+      }
+    } while !open.isEmpty
+  }
+
+  /// Whether a character may be part of `true`, `null` or a number.
+  private static func isOfWord(_ character: UInt8) -> Bool {
+    switch Unicode.Scalar(character) {
+    case "a"..."z", "A"..."Z", "0"..."9", "+", "-", ".": true
+    default: false
+    }
+  }
+
   /// A string, with JSON's escapes.
   mutating func string() throws -> String {
     guard accept("\"") || (language == .python && accept("'")) else {

@@ -1,7 +1,8 @@
 import Tensors
 
 /// NumPy's file format for one array: reads versions 1.0, 2.0 and 3.0, either byte order, C and Fortran order,
-/// `float16`, `float32` and `float64`; writes 1.0, little endian, C order.
+/// `float16`, `float32` and `float64`; writes 1.0, little endian, C order. What follows an array in its file is let be,
+/// as NumPy does.
 ///
 /// Source: NumPy Enhancement Proposal 1 and `numpy.lib.format`.
 public enum NPY {
@@ -25,7 +26,7 @@ public enum NPY {
     } catch {
       throw FileError.malformed(path: path, reason: "\(error)")
     }
-    guard file.size - start == expected else {
+    guard file.size - start >= expected else {
       throw FileError.malformed(
         path: path,
         reason: "the header promises \(expected) bytes of values (shape \(inFile), \(header.dtype)), "
@@ -63,10 +64,14 @@ public enum NPY {
     }
   }
 
+  /// Bytes. Longer headers than the first version's are for records of many fields, which tensors do not hold.
+  private static let longestHeader: UInt64 = 65_535
+
   private static func readHeader(_ file: FileReader) throws -> (NPYHeader, start: Int) {
     let magic = try file.bytes(at: 0, count: min(8, file.size), what: "the magic number")
     guard magic.starts(with: [0x93] + Array("NUMPY".utf8)), magic.count == 8 else {
-      throw FileError.malformed(path: file.path, reason: "not an .npy file: it does not begin with \\x93NUMPY")
+      let reason = try ForeignFile(file)?.description ?? "it does not begin with \\x93NUMPY"
+      throw FileError.malformed(path: file.path, reason: "not an .npy file: \(reason)")
     }
     guard (1...3).contains(magic[6]), magic[7] == 0 else {
       throw FileError.unsupported(path: file.path, reason: ".npy version \(magic[6]).\(magic[7])")
@@ -74,6 +79,10 @@ public enum NPY {
     let lengthWidth = magic[6] == 1 ? 2 : 4
     let length = try file.unsigned(at: 8, byteCount: lengthWidth, what: "the header's length")
     let start = 8 + lengthWidth
+    guard length <= longestHeader else {
+      throw FileError.unsupported(
+        path: file.path, reason: "its header has \(length) bytes, and an array's has \(longestHeader) at most")
+    }
     let text = try file.bytes(at: start, count: Int(length), what: "the header")
     do {
       return (try NPYHeader(parsing: text), start + text.count)

@@ -34,16 +34,27 @@ struct NPYHeader {
     guard let descr, let fortranOrder, let shape else {
       throw Fault(reason: "'descr', 'fortran_order' and 'shape' are needed")
     }
-    let dtypes: [Substring: DType] = ["f2": .float16, "f4": .float32, "f8": .float64]
-    guard let order = descr.first, "<>=".contains(order), let dtype = dtypes[descr.dropFirst()] else {
+    let marks = descr.first.map { "<>=|".contains($0) } ?? false
+    let code = marks ? descr.dropFirst() : Substring(descr)
+    guard let dtype = Self.codes[code] ?? (marks ? nil : Self.words[descr]) else {
       throw Fault(
         reason: "values of type \(quoted(descr)) (only float16, float32 and float64 are)", isUnsupported: true)
     }
     self.dtype = dtype
-    isBigEndian = order == ">"
+    isBigEndian = descr.first == ">"
     isFortranOrder = fortranOrder
     self.shape = shape
   }
+
+  /// What NumPy calls the types, with a mark for the order of bytes before it or without.
+  private static let codes: [Substring: DType] = [
+    "f2": .float16, "f4": .float32, "f8": .float64, "e": .float16, "f": .float32, "d": .float64,
+  ]
+  /// What it calls them without such a mark.
+  private static let words: [String: DType] = [
+    "half": .float16, "single": .float32, "double": .float64, "float": .float64, "float16": .float16,
+    "float32": .float32, "float64": .float64,
+  ]
 
   private static func type(_ scanner: inout HeaderScanner) throws -> String {
     if scanner.accept("[") { throw Fault(reason: "records (only values of one type are)", isUnsupported: true) }

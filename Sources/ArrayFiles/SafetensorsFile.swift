@@ -18,6 +18,9 @@ public struct SafetensorsFile: Sendable {
     public var shape: Shape
     /// The bytes of its values, counted from the end of the header.
     public var range: Range<Int>
+
+    /// Whether the values are whole numbers.
+    package var isOfWholeNumbers: Bool { dtype.first == "I" || dtype.first == "U" }
   }
 
   public let path: String
@@ -26,26 +29,36 @@ public struct SafetensorsFile: Sendable {
   /// The text that the file carries beside its tensors.
   public let metadata: [String: String]
 
-  private let reader: FileReader
-  private let start: Int
+  let reader: FileReader
+  let start: Int
 
   /// Opens a file and checks all that its header says: each tensor must have as many bytes as its shape needs, all of
-  /// them in the file and none shared with another tensor, and no bytes may be left over.
+  /// them in the file and none shared with another tensor, and no bytes may be left over. What the format may have
+  /// learnt since, types that are not known and keys beside those of a tensor, is let be.
   ///
   /// - Throws: ``FileError`` that says what is wrong with it.
   public init(contentsOf path: String) throws {
     reader = try FileReader(path)
     self.path = path
+    let reader = reader
+    func notOurs(_ reason: @autoclosure () -> String) throws -> FileError {
+      let reason = try ForeignFile(reader)?.description ?? reason()
+      return .malformed(path: path, reason: "not a .safetensors file: \(reason)")
+    }
+    guard reader.size >= 8 else { throw try notOurs("truncated: it has \(reader.size) bytes, and a header 8 or more") }
     let length = try reader.unsigned(at: 0, byteCount: 8, what: "the header's length")
-    guard length <= UInt64(reader.size - 8), length <= Self.longestHeader else {
-      throw FileError.malformed(
-        path: path,
-        reason: "not a .safetensors file: the header would have \(length) bytes, the file has \(reader.size)")
+    guard length <= UInt64(reader.size - 8) else {
+      throw try notOurs("the header would have \(length) bytes, the file has \(reader.size)")
+    }
+    let first = try reader.bytes(at: 8, count: length == 0 ? 0 : 1, what: "the header")
+    guard first == [UInt8(ascii: "{")] else {
+      throw try notOurs("the header does not begin with '{'")
+    }
+    guard length <= Self.longestHeader else {
+      throw FileError.unsupported(
+        path: path, reason: "its header has \(length) bytes, and the format allows \(Self.longestHeader)")
     }
     let text = try reader.bytes(at: 8, count: Int(length), what: "the header")
-    guard text.first == UInt8(ascii: "{") else {
-      throw FileError.malformed(path: path, reason: "not a .safetensors file: the header does not begin with '{'")
-    }
     start = 8 + text.count
     let header: SafetensorsHeader
     do {
@@ -59,41 +72,6 @@ public struct SafetensorsFile: Sendable {
   }
 
   public var names: [String] { entries.keys.sorted() }
-
-  /// Reads a tensor. Whole numbers of 64 bits become float64.
-  ///
-  /// - Throws: ``FileError/missingTensor(path:name:available:)``, ``FileError/unsupported(path:reason:)`` when its
-  ///   values are not floating point numbers of 16, 32 or 64 bits, nor whole numbers of 64 bits that float64 holds, or
-  ///   the system's error.
-  public func tensor(named name: String) throws -> Tensor {
-    guard let entry = entries[name] else {
-      throw FileError.missingTensor(path: path, name: name, available: names)
-    }
-    if entry.dtype == "I64" { return try wholeNumbers(name, entry) }
-    guard let dtype = Self.dtypes[entry.dtype] else {
-      throw FileError.unsupported(
-        path: path,
-        reason: "\(quoted(name)) has values of type \(entry.dtype) (only F16, BF16, F32, F64 and I64 are read)")
-    }
-    var tensor = try FileReader.tensor(path, entry.shape, dtype)
-    try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
-    return tensor
-  }
-
-  private func wholeNumbers(_ name: String, _ entry: Entry) throws -> Tensor {
-    var tensor = try FileReader.tensor(path, entry.shape, .float64)
-    try tensor.withUnsafeMutableBytes { try reader.read(at: start + entry.range.lowerBound, into: $0) }
-    try tensor.withUnsafeMutableBuffer(of: Double.self) { values in
-      for index in values.indices {
-        let number = Int64(littleEndian: Int64(bitPattern: values[index].bitPattern))
-        guard let value = Double(exactly: number) else {
-          throw FileError.unsupported(path: path, reason: "\(quoted(name)) has \(number), which float64 does not hold")
-        }
-        values[index] = value
-      }
-    }
-    return tensor
-  }
 
   /// Writes named tensors, those of wide types first and otherwise by name. An existing file is replaced only when all is
   /// written.
@@ -154,29 +132,29 @@ public struct SafetensorsFile: Sendable {
   /// Bytes. No honest file has a longer header, and the format's own reader takes no longer one.
   private static let longestHeader: UInt64 = 100_000_000
 
-  private static let dtypes: [String: DType] = [
+  static let dtypes: [String: DType] = [
     "F16": .float16, "BF16": .bfloat16, "F32": .float32, "F64": .float64,
   ]
 
-  /// The bytes that a value takes, for every type of the format that takes whole bytes.
+  /// The bits that a value takes, for every type that the format has today.
   private static let widths: [String: Int] = [
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
-    "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
+    "I64": 64, "U64": 64, "F64": 64, "C64": 64,
   ]
 
   /// Checks every entry against the number of bytes that there are.
   private func check(size: Int) throws {
     for (name, entry) in entries {
       func fault(_ reason: String) -> FileError { .malformed(path: path, reason: "\(quoted(name)) \(reason)") }
-      guard let width = Self.widths[entry.dtype] else {
-        throw fault("has values of an unknown type, \(quoted(entry.dtype))")
-      }
       let end = entry.range.upperBound
       guard end <= size else { throw fault("ends at byte \(end), the values at \(size)") }
       let count: Int
       do { count = try entry.shape.elementCount() } catch { throw fault("has an impossible shape: \(error)") }
-      let (bytes, overflow) = count.multipliedReportingOverflow(by: width)
-      guard !overflow, bytes == entry.range.count else {
+      // Nobody knows how wide a value of a later type is; it matters to those who ask for it.
+      guard let width = Self.widths[entry.dtype] else { continue }
+      let (bits, overflow) = count.multipliedReportingOverflow(by: width)
+      guard !overflow, bits % 8 == 0, bits / 8 == entry.range.count else {
         throw fault("has shape \(entry.shape) of \(entry.dtype), which is not \(entry.range.count) bytes")
       }
     }

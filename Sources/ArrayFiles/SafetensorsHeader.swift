@@ -22,7 +22,7 @@ struct SafetensorsHeader {
       if name == Self.metadataKey {
         guard !hasMetadata else { throw Fault(reason: "\(quoted(name)) stands twice") }
         hasMetadata = true
-        metadata = try Self.texts(&scanner)
+        if !scanner.accept(word: "null") { metadata = try Self.texts(&scanner) }
       } else {
         guard entries[name] == nil else { throw Fault(reason: "\(quoted(name)) stands twice") }
         entries[name] = try Self.entry(&scanner, name)
@@ -55,7 +55,7 @@ struct SafetensorsHeader {
       case "shape" where shape == nil: shape = try integers(&scanner, limit: Shape.maximumRank)
       case "data_offsets" where offsets == nil: offsets = try integers(&scanner, limit: 2)
       case "dtype", "shape", "data_offsets": throw Fault(reason: "\(quoted(name)): \(quoted(key)) stands twice")
-      default: throw Fault(reason: "\(quoted(name)): unknown key \(quoted(key))")
+      default: try scanner.skipValue()
       }
     }
     guard let dtype, let shape, let offsets, offsets.count == 2 else {

@@ -34,7 +34,7 @@ package struct Kernels: @unchecked Sendable {
 }
 
 extension CPUBackend {
-  var kernels: Kernels? { Kernels.of(self) }
+  package var kernels: Kernels? { Kernels.of(self) }
 }
 
 extension DType {

@@ -124,7 +124,7 @@ package struct NormGradientCall: Call {
 /// Scale or bias: float32 or float64 values, or one value for all where there are none.
 package struct ParameterValues {
   /// What there is a value for.
-  package enum Grain {
+  package enum Grain: Sendable {
     /// Each map: (C).
     case map
     /// Each map of each picture: (N, C).
@@ -139,8 +139,8 @@ package struct ParameterValues {
   package let constant: Double
 
   /// - Parameter absent: what the value is where `base` is nil.
-  package init(_ base: UnsafeRawPointer?, isDouble: Bool, grain: Grain = .map, absent: Double) {
-    self.base = base
+  package init(_ base: UnsafeMutableRawPointer?, isDouble: Bool, grain: Grain = .map, absent: Double) {
+    self.base = UnsafeRawPointer(base)
     self.isDouble = isDouble
     self.grain = grain
     constant = absent

@@ -54,7 +54,7 @@ public final class GPUBackend: Backend {
     if held.bytesCached > rest { pool.trim() }
     do {
       return try pool.allocate(byteCount: byteCount)
-    } catch is TensorError {
+    } catch {
       // Not for want of memory, where the device does not work at all.
       try driver.finish()
       throw DeviceError.outOfMemory(

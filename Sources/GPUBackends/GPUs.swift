@@ -15,7 +15,7 @@ public enum GPUs {
     var unavailable: [DeviceError] = []
     func look(_ name: String, _ drivers: () throws -> [any GPUDriver]) {
       do {
-        for (index, driver) in try drivers().enumerated() {
+        for (index, driver) in try keepingSignals({ try drivers() }).enumerated() {
           all.append(GPUBackend(name: "\(name):\(index)", driver: driver))
         }
       } catch {

@@ -5,6 +5,9 @@ import CVipsShims
 final class VipsImage {
   let handle: OpaquePointer
 
+  /// The pixels that libvips allows on a side. Of more it makes one, without a word.
+  static let longestSide = 10_000_000
+
   private static let isStarted = shim_start()
 
   /// Takes over what a libvips function returned.
@@ -17,15 +20,21 @@ final class VipsImage {
     shim_image_release(handle)
   }
 
-  static func open(_ path: String) throws -> VipsImage {
-    guard isStarted else { throw VipsError(message: lastError()) }
-    return try VipsImage(shim_image_open(path))
+  /// Opens a file with one loader, whatever libvips would choose.
+  ///
+  /// - Parameter pages: the pages to read, of a format that has some; nil stands for all behind the last.
+  static func open(_ path: String, with loader: String, pages: (first: Int, count: Int?)? = nil) throws -> VipsImage {
+    if let absence { throw VipsError(message: absence) }
+    guard shim_has(loader) else { throw VipsError(message: "the libvips here was built without it") }
+    let first = Int32(clamping: pages?.first ?? 0)
+    let count = pages?.count.map { Int32(clamping: $0) } ?? -1
+    return try VipsImage(shim_image_open(loader, path.fileName, pages != nil, first, count))
   }
 
   /// A drawing in SVG as pixels. The text of the SVG must stay in memory until the image is released.
   static func draw(svg: UnsafeRawBufferPointer, scale: Double) throws -> VipsImage {
-    guard isStarted else { throw VipsError(message: lastError()) }
-    guard shim_can_draw_svg() else { throw VipsError(message: "the libvips here was built without SVG") }
+    if let absence { throw VipsError(message: absence) }
+    guard shim_has("svgload_buffer") else { throw VipsError(message: "the libvips here was built without SVG") }
     return try VipsImage(shim_image_draw_svg(svg.baseAddress, svg.count, scale))
   }
 
@@ -33,27 +42,49 @@ final class VipsImage {
   static func make(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, bands: Int, is16Bit: Bool) throws
     -> VipsImage
   {
-    guard isStarted else { throw VipsError(message: lastError()) }
-    guard let width = Int32(exactly: width), let height = Int32(exactly: height) else {
-      throw VipsError(message: "\(width) x \(height) pixels are more than a picture can have")
+    if let absence { throw VipsError(message: absence) }
+    guard max(width, height) <= longestSide else {
+      throw VipsError(message: "\(width) x \(height) pixels; a side has \(longestSide) at most")
     }
-    return try VipsImage(shim_image_make(pixels.baseAddress, pixels.count, width, height, Int32(bands), is16Bit))
+    return try VipsImage(
+      shim_image_make(pixels.baseAddress, pixels.count, Int32(width), Int32(height), Int32(bands), is16Bit))
   }
+
+  /// Why there is no libvips to work with; nil where there is.
+  static let absence = isStarted ? nil : lastError()
 
   static func canWrite(suffix: String) -> Bool {
     isStarted && shim_can_write(suffix)
   }
 
+  /// What stands for opaque beside linear light, which is not the same in all versions of libvips.
+  static let alphaOfLight = shim_alpha_of_light()
+
+  var width: Int { Int(shim_image_width(handle)) }
+  var height: Int { Int(shim_image_height(handle)) }
+  var bands: Int { Int(shim_image_bands(handle)) }
+
   func applying(_ operation: (OpaquePointer) -> OpaquePointer?) throws -> VipsImage {
     try VipsImage(operation(handle))
   }
 
-  /// Calls a closure with the decoded pixels.
-  func withPixels<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+  /// Makes this image pages of one height, one below the other, each shown for some milliseconds.
+  func setPages(height: Int, delays: [Int32], repeats: Int) {
+    shim_image_set_pages(handle, Int32(clamping: height), delays, Int32(delays.count), Int32(clamping: repeats))
+  }
+
+  /// The least and the largest value.
+  func range() throws -> ClosedRange<Double> {
+    var (least, largest) = (0.0, 0.0)
+    guard shim_image_range(handle, &least, &largest) else { throw VipsError(message: Self.lastError()) }
+    return min(least, largest)...max(least, largest)
+  }
+
+  /// The decoded pixels.
+  func pixels() throws -> PixelMemory {
     var count = 0
     guard let pixels = shim_image_pixels(handle, &count) else { throw VipsError(message: Self.lastError()) }
-    defer { shim_free(pixels) }
-    return try body(UnsafeRawBufferPointer(start: pixels, count: count))
+    return PixelMemory(owning: UnsafeMutableRawBufferPointer(start: pixels, count: count), release: shim_free)
   }
 
   /// Calls a closure with the bytes of a file in the format that `suffix` stands for.

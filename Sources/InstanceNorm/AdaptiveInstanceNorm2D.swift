@@ -36,6 +36,8 @@ public final class AdaptiveInstanceNorm2D: Normalization {
     try super.init(.instance, options)
   }
 
+  override var hasChoice: Bool { false }
+
   /// Sets the style of the calls that follow.
   ///
   /// - Parameter style: (N, C, H, W) or (C, H, W), of at least one value a map, of the type that the module computes in.

@@ -1,3 +1,4 @@
+import ArrayFiles
 import Foundation
 
 /// What a module is built from: its class and its constructor's arguments, and not its variables.
@@ -57,6 +58,30 @@ public struct Blueprint: Equatable, Sendable, Codable {
     } catch {
       throw ModuleError.blueprint(reason: "\(classname): an argument that is not finite")
     }
+  }
+
+  static let metadataKey = "blueprint"
+
+  /// The blueprint of the module that was saved to a .safetensors file.
+  ///
+  /// - Throws: `FileError` when the file cannot be read or has none, as those of other programs;
+  ///   ``ModuleError/blueprint(reason:)`` when it is not one.
+  public init(contentsOf path: String) throws {
+    guard let json = try SafetensorsFile(contentsOf: path).metadata[Self.metadataKey] else {
+      throw FileError.unsupported(
+        path: path, reason: "it does not say what module its tensors are of; make one and load(from:) the file")
+    }
+    try self.init(json: json)
+  }
+
+  /// Builds the module that was saved to a .safetensors file, with its variables.
+  ///
+  /// - Parameter builders: how to build classes beside this library's own, by their names.
+  /// - Throws: what ``init(contentsOf:)``, ``build(with:)`` and ``Module/load(from:)`` throw.
+  public static func load(from path: String, with builders: [String: Builder] = [:]) throws -> Module {
+    let module = try Blueprint(contentsOf: path).build(with: builders)
+    try module.load(from: path)
+    return module
   }
 
   /// Makes a module of its class's arguments.

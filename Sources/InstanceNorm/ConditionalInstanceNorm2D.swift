@@ -101,6 +101,8 @@ public final class ConditionalInstanceNorm2D: Normalization {
     try forward(data, residual: nil, activation: activation, weights: weights)
   }
 
+  override var hasChoice: Bool { false }
+
   override func affineValues(for data: Tensor, weights: Tensor?) throws -> (scale: Tensor?, bias: Tensor?) {
     let weights = weights ?? self.weights
     let images = data.shape[0]

@@ -102,8 +102,21 @@ open class Module: CustomStringConvertible {
   /// The shape of the result for data of a shape.
   open func dataShape(from shape: Shape) throws -> Shape { shape }
 
-  /// The shape of the gradient by the data for a gradient of a shape.
-  open func gradShape(from shape: Shape) throws -> Shape { shape }
+  /// The shape of the gradient by data for a gradient by its result. (A gradient alone would not tell: a layer with a
+  /// stride gives data of several sizes one and the same shape.)
+  ///
+  /// - Parameters:
+  ///   - shape: of the gradient by the result.
+  ///   - data: of the data.
+  /// - Throws: ``ModuleError/gradShape(module:expected:got:)`` when it is not the shape of such data's result; what
+  ///   ``dataShape(from:)`` throws.
+  public final func gradShape(from shape: Shape, data: Shape) throws -> Shape {
+    let expected = try dataShape(from: data)
+    guard shape == expected else {
+      throw ModuleError.gradShape(module: label, expected: expected, got: shape)
+    }
+    return data
+  }
 
   /// The types that ``calcMode(_:)`` can be asked for: all, unless a layer says otherwise; of a module made of modules,
   /// those that all of these compute in.
@@ -166,6 +179,11 @@ open class Module: CustomStringConvertible {
 
   /// The attributes that files hold as whole numbers of 0 or more; those that lack them mean 0.
   var countAttrs: Set<String> { [] }
+
+  /// The variables that modules of this class have, and this one is made without.
+  var varsLeftOut: [String] { [] }
+  /// The variables that a module of this class can also be made without.
+  var varsToLeaveOut: [String] { [] }
 
   /// Whether the layer has yet to see data before it has variables.
   var isLazy: Bool { false }

@@ -147,6 +147,10 @@ public class Normalization: Module {
   }
 
   override var countAttrs: Set<String> { ["numOfBatches"] }
+  override var varsLeftOut: [String] { affine || !hasChoice ? [] : ["scale", "bias"] }
+  override var varsToLeaveOut: [String] { affine && hasChoice ? ["scale", "bias"] : [] }
+  /// Whether layers of this type can be made with scale and bias and without.
+  var hasChoice: Bool { true }
 
   public override var blueprint: Blueprint { Blueprint(classname: className, options) }
 

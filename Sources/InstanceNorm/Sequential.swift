@@ -90,10 +90,6 @@ public final class Sequential: Module {
     try modules.reduce(shape) { try $1.dataShape(from: $0) }
   }
 
-  public override func gradShape(from shape: Shape) throws -> Shape {
-    try modules.reversed().reduce(shape) { try $1.gradShape(from: $0) }
-  }
-
   public override func forward(_ data: Tensor) throws -> Tensor {
     var result = data
     var index = 0

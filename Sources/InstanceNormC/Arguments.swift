@@ -2,42 +2,30 @@ import CInstanceNorm
 import Calls
 import Tensors
 
-/// What a call can fail with.
-enum CallError: Error {
-  case argument(_ name: String, expected: String, got: String)
-  case outOfMemory(_ text: String)
-}
-
 /// Runs the body of a function and says how it went. The caller's last error is only touched where it failed.
 func status(_ function: StaticString, _ body: () throws(CallError) -> Void) -> instnorm_status {
   do {
     try body()
     return INSTNORM_OK
   } catch {
-    switch error {
-    case .argument(let name, let expected, let got):
-      instnorm_set_last_error("\(function): \(name): expected \(expected), got \(got)")
-      return INSTNORM_INVALID_ARGUMENT
-    case .outOfMemory(let text):
-      instnorm_set_last_error("\(function): \(text)")
-      return INSTNORM_OUT_OF_MEMORY
-    }
+    return error.tell(function)
   }
 }
 
 /// What the library throws past checked arguments is that there is no memory.
-func withMemory(_ body: () throws -> Void) throws(CallError) {
+func withMemory(_ body: () throws(TensorError) -> Void) throws(CallError) {
   do {
     try body()
   } catch {
-    throw .outOfMemory("\(error)")
+    guard case .outOfMemory(let byteCount) = error else { return }
+    throw .outOfMemory(byteCount: byteCount)
   }
 }
 
 /// An address that values cannot be at.
 private func misaligned(_ name: StaticString, _ address: UInt, _ alignment: Int) -> CallError {
   .argument(
-    "\(name)", expected: "an address that is a multiple of \(alignment)", got: "0x\(String(address, radix: 16))")
+    name, expected: Words("an address that is a multiple of ", .integer(alignment)), got: Words("", .address(address)))
 }
 
 extension UnsafePointer {
@@ -50,17 +38,18 @@ extension UnsafePointer {
 }
 
 /// A value of an enumeration that is none of its cases. Swift has it unsigned, but -1 may have come.
-private func unknown(_ name: String, _ type: StaticString, _ value: UInt32) -> CallError {
-  .argument(name, expected: "an \(type)", got: "\(Int32(bitPattern: value))")
+private func unknown(_ name: StaticString, _ type: StaticString, _ value: UInt32) -> CallError {
+  .argument(name, expected: Words("an ", .name(type)), got: Words("", .integer(Int(Int32(bitPattern: value)))))
 }
 
 extension Planes {
   init(checking pointer: UnsafePointer<instnorm_planes>?) throws(CallError) {
     guard let pointer else { throw .argument("planes", expected: "a pointer", got: "NULL") }
     let planes = try pointer.load("planes")
-    func extent(_ name: String, _ value: Int64, least: Int64) throws(CallError) -> Int {
+    func extent(_ name: StaticString, _ value: Int64, least: Int64) throws(CallError) -> Int {
       guard value >= least, let extent = Int(exactly: value) else {
-        throw .argument("planes->\(name)", expected: "\(least) or more", got: "\(value)")
+        throw .argument(
+          name, expected: Words("", .integer(Int(least)), " or more"), got: Words("", .integer(Int(clamping: value))))
       }
       return extent
     }
@@ -78,15 +67,15 @@ extension Planes {
     case INSTNORM_NHWC: layout = .nhwc
     default: throw unknown("planes->layout", "instnorm_layout", planes.layout.rawValue)
     }
-    let images = try extent("images", planes.images, least: 0)
-    let maps = try extent("maps", planes.maps, least: 1)
-    let size = try extent("plane_size", planes.plane_size, least: 0)
+    let images = try extent("planes->images", planes.images, least: 0)
+    let maps = try extent("planes->maps", planes.maps, least: 1)
+    let size = try extent("planes->plane_size", planes.plane_size, least: 0)
     // Sums take 16 bytes for each plane, more than any value does. Without pictures there still are parameters.
     let (count, overflow) = images.multipliedReportingOverflow(by: maps)
     let (bytes, overflow2) = max(count, 1).multipliedReportingOverflow(by: max(size, 1))
     guard !overflow, !overflow2, max(bytes, maps) <= Int.max / 32 else {
       throw .argument(
-        "planes", expected: "sizes whose bytes can be counted", got: "(\(images), \(maps), \(size))")
+        "planes", expected: "sizes whose bytes can be counted", got: Words("", .extents(images, maps, size)))
     }
     self.init(dtype: dtype, layout: layout, images: images, maps: maps, size: size)
   }
@@ -99,12 +88,16 @@ struct Options {
   var epsilon = 1e-5
   var activation = Activation.none
   var place = ResidualPlace.afterActivation
-  private var threads = 0
+  /// nil for statistics that are given.
+  var sharing: MomentSharing? = .instance
+  var grain = ParameterValues.Grain.map
+  private var mostThreads = 0
 
-  init(checking pointer: UnsafePointer<instnorm_options>?) throws(CallError) {
+  init(checking pointer: UnsafePointer<instnorm_options>?, for planes: Planes) throws(CallError) {
     guard let options = try pointer?.load("options") else { return }
     guard options.epsilon >= 0, options.epsilon.isFinite else {
-      throw .argument("options->epsilon", expected: "a finite number, 0 or more", got: "\(options.epsilon)")
+      throw .argument(
+        "options->epsilon", expected: "a finite number, 0 or more", got: Words("", .real(options.epsilon)))
     }
     epsilon = options.epsilon
     switch options.activation {
@@ -112,7 +105,8 @@ struct Options {
     case INSTNORM_RELU: activation = .relu
     case INSTNORM_LEAKY_RELU:
       guard options.negative_slope.isFinite else {
-        throw .argument("options->negative_slope", expected: "a finite number", got: "\(options.negative_slope)")
+        throw .argument(
+          "options->negative_slope", expected: "a finite number", got: Words("", .real(options.negative_slope)))
       }
       activation = .leakyReLU(slope: options.negative_slope)
     default: throw unknown("options->activation", "instnorm_activation", options.activation.rawValue)
@@ -122,15 +116,39 @@ struct Options {
     case INSTNORM_BEFORE_ACTIVATION: place = .beforeActivation
     default: throw unknown("options->residual_place", "instnorm_residual_place", options.residual_place.rawValue)
     }
-    guard options.threads >= 0 else {
-      throw .argument("options->threads", expected: "0 or more", got: "\(options.threads)")
+    guard (0...Int32(ThreadedWork.mostThreads)).contains(options.threads) else {
+      throw .argument(
+        "options->threads", expected: Words("0 to ", .integer(ThreadedWork.mostThreads)),
+        got: Words("", .integer(Int(options.threads))))
     }
-    threads = Int(options.threads)
+    mostThreads = Int(options.threads)
+    switch options.sharing {
+    case INSTNORM_INSTANCE: sharing = .instance
+    case INSTNORM_LAYER: sharing = .layer
+    case INSTNORM_GROUP: sharing = .group(try Self.groups(options.groups, of: planes))
+    case INSTNORM_BATCH: sharing = .batch
+    case INSTNORM_GIVEN: sharing = nil
+    default: throw unknown("options->sharing", "instnorm_sharing", options.sharing.rawValue)
+    }
+    switch options.grain {
+    case INSTNORM_BY_MAP: grain = .map
+    case INSTNORM_BY_PLANE: grain = .plane
+    case INSTNORM_BY_ELEMENT: grain = .element
+    default: throw unknown("options->grain", "instnorm_grain", options.grain.rawValue)
+    }
   }
 
-  func backend() throws -> CPUBackend {
-    threads == 0 || threads == CPUBackend.shared.threads ? CPUBackend.shared : try CPUBackend(threads: threads)
+  private static func groups(_ number: Int64, of planes: Planes) throws(CallError) -> Int {
+    guard number > 0, let groups = Int(exactly: number), planes.maps % groups == 0 else {
+      throw .argument(
+        "options->groups", expected: Words("a divisor of ", .integer(planes.maps), " maps"),
+        got: Words("", .integer(Int(clamping: number))))
+    }
+    return groups
   }
+
+  /// How many threads a call may use.
+  var threads: Int { mostThreads == 0 ? CPUBackend.shared.threads : mostThreads }
 }
 
 /// A pointer that a caller gave, known to be there and aligned, and how far it reaches.
@@ -165,11 +183,18 @@ struct Argument {
       name, pointer, count: planes.valueCount, valueSize: planes.dtype.byteCount, isOptional: isOptional)
   }
 
-  /// A value for each map.
+  /// Of parameters, which have values for what the grain says.
   @inline(__always)
-  init(_ name: StaticString, _ pointer: UnsafeRawPointer?, parameters planes: Planes) throws(CallError) {
-    try self.init(
-      name, pointer, count: planes.maps, valueSize: planes.dtype.parameterDType.byteCount, isOptional: true)
+  init(
+    _ name: StaticString, _ pointer: UnsafeRawPointer?, parameters planes: Planes, _ grain: ParameterValues.Grain
+  ) throws(CallError) {
+    let count =
+      switch grain {
+      case .map: planes.maps
+      case .plane: planes.count
+      case .element: planes.maps * planes.size
+      }
+    try self.init(name, pointer, count: count, valueSize: planes.dtype.parameterDType.byteCount, isOptional: true)
   }
 
   /// A float64 for each plane.
@@ -181,12 +206,10 @@ struct Argument {
   }
 
   /// Where there are no values, some address that nothing is read from.
-  var address: UnsafeMutableRawPointer { base ?? Self.nowhere }
+  var address: UnsafeMutableRawPointer { base ?? instnorm_nowhere() }
 
-  private static nonisolated(unsafe) let nowhere = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
-
-  func values(absent: Double) -> ParameterValues {
-    ParameterValues(base.map { UnsafeRawPointer($0) }, isDouble: isDouble, absent: absent)
+  func values(_ grain: ParameterValues.Grain, absent: Double) -> ParameterValues {
+    ParameterValues(base, isDouble: isDouble, grain: grain, absent: absent)
   }
 
   /// That an output is an input's own memory or apart from it.
@@ -212,16 +235,16 @@ struct Argument {
   // Apart from the code that finds it out, which every call goes through.
 
   private static func missing(_ name: StaticString) -> CallError {
-    .argument("\(name)", expected: "a pointer", got: "NULL")
+    .argument(name, expected: "a pointer", got: "NULL")
   }
 
   private static func short(_ name: StaticString, _ address: UInt, _ byteCount: Int) -> CallError {
     .argument(
-      "\(name)", expected: "\(byteCount) bytes of memory",
-      got: "0x\(String(address, radix: 16)), which has fewer behind it")
+      name, expected: Words("", .integer(byteCount), " bytes of memory"),
+      got: Words("", .address(address), ", which has fewer behind it"))
   }
 
   private static func overlap(_ name: StaticString, _ other: StaticString) -> CallError {
-    .argument("\(name)", expected: "memory apart from \(other)'s", got: "memory that overlaps it")
+    .argument(name, expected: Words("memory apart from ", .name(other), "'s"), got: "memory that overlaps it")
   }
 }

@@ -11,7 +11,8 @@ import Tensors
 public func instnorm_default_options() -> instnorm_options {
   instnorm_options(
     epsilon: 1e-5, activation: INSTNORM_NO_ACTIVATION, negative_slope: 0.01,
-    residual_place: INSTNORM_AFTER_ACTIVATION, threads: 0)
+    residual_place: INSTNORM_AFTER_ACTIVATION, threads: 0, sharing: INSTNORM_INSTANCE, groups: 1,
+    grain: INSTNORM_BY_MAP)
 }
 
 @c @implementation
@@ -21,26 +22,41 @@ public func instnorm_forward(
   _ mean: UnsafeMutablePointer<Double>?, _ invStd: UnsafeMutablePointer<Double>?
 ) -> instnorm_status {
   status("instnorm_forward") { () throws(CallError) in
-    let (planes, options) = (try Planes(checking: planes), try Options(checking: options))
+    let planes = try Planes(checking: planes)
+    let options = try Options(checking: options, for: planes)
     let x = try Argument("x", x, data: planes)
     let y = try Argument("y", y, data: planes)
     let residual = try Argument("residual", residual, data: planes, isOptional: true)
     let (scale, bias) = (
-      try Argument("scale", scale, parameters: planes), try Argument("bias", bias, parameters: planes)
+      try Argument("scale", scale, parameters: planes, options.grain),
+      try Argument("bias", bias, parameters: planes, options.grain)
     )
-    let mean = try Argument("mean", mean, statistics: planes, isOptional: true)
-    let inverses = try Argument("inv_std", invStd, statistics: planes, isOptional: true)
+    let areTaken = options.sharing != nil
+    let mean = try Argument("mean", mean, statistics: planes, isOptional: areTaken)
+    let inverses = try Argument("inv_std", invStd, statistics: planes, isOptional: areTaken)
     try y.mayBe(x).mayBe(residual).spares(scale).spares(bias)
     try mean.spares(x).spares(y).spares(residual).spares(scale).spares(bias)
     try inverses.spares(x).spares(y).spares(residual).spares(scale).spares(bias).spares(mean)
     // Planes of nothing have statistics.
     guard planes.valueCount > 0 || planes.count > 0 && (mean.base != nil || inverses.base != nil) else { return }
-    let call = NormCall(
-      planes: planes, input: x.address, output: y.address, scale: scale.values(absent: 1), bias: bias.values(absent: 0),
-      epsilon: options.epsilon, activation: options.activation, residual: residual.base, place: options.place,
+    var call = NormCall(
+      planes: planes, input: x.address, output: y.address, scale: scale.values(options.grain, absent: 1),
+      bias: bias.values(options.grain, absent: 0), epsilon: options.epsilon, activation: options.activation,
+      residual: residual.base, place: options.place, sharing: options.sharing,
       mean: mean.base?.assumingMemoryBound(to: Double.self), invStd: inverses.base?.assumingMemoryBound(to: Double.self)
     )
-    try withMemory { try options.backend().run(call) }
+    let isAlone = call.sharing?.isOfSinglePlanes(planes) ?? true
+    if isAlone || call.mean != nil && call.invStd != nil {
+      return try withMemory { () throws(TensorError) in try CPUBackend.shared.run(call, threads: options.threads) }
+    }
+    // Planes that share leave their statistics somewhere.
+    try withMemory { () throws(TensorError) in
+      try withDoubles(2 * planes.count) { (room) throws(TensorError) in
+        call.mean = call.mean ?? room
+        call.invStd = call.invStd ?? room + planes.count
+        try CPUBackend.shared.run(call, threads: options.threads)
+      }
+    }
   }
 }
 
@@ -52,18 +68,24 @@ public func instnorm_backward(
   _ dscale: UnsafeMutableRawPointer?, _ dbias: UnsafeMutableRawPointer?, _ dresidual: UnsafeMutableRawPointer?
 ) -> instnorm_status {
   status("instnorm_backward") { () throws(CallError) in
-    let (planes, options) = (try Planes(checking: planes), try Options(checking: options))
+    let planes = try Planes(checking: planes)
+    let options = try Options(checking: options, for: planes)
     let dy = try Argument("dy", dy, data: planes)
     let x = try Argument("x", x, data: planes)
     let residual = try Argument("residual", residual, data: planes, isOptional: true)
     let (scale, bias) = (
-      try Argument("scale", scale, parameters: planes), try Argument("bias", bias, parameters: planes)
+      try Argument("scale", scale, parameters: planes, options.grain),
+      try Argument("bias", bias, parameters: planes, options.grain)
     )
     let mean = try Argument("mean", mean, statistics: planes)
     let inverses = try Argument("inv_std", invStd, statistics: planes)
     let dx = try Argument("dx", dx, data: planes, isOptional: true)
-    let dscale = try Argument("dscale", dscale, parameters: planes)
-    let dbias = try Argument("dbias", dbias, parameters: planes)
+    let dscale = try Argument("dscale", dscale, parameters: planes, options.grain)
+    let dbias = try Argument("dbias", dbias, parameters: planes, options.grain)
+    if options.grain == .element, (dscale.base == nil) != (dbias.base == nil) {
+      let missing: StaticString = dscale.base == nil ? "dscale" : "dbias"
+      throw .argument(missing, expected: "a pointer, as both come together by element", got: "NULL")
+    }
     let dresidual = try Argument("dresidual", dresidual, data: planes, isOptional: true)
     try dx.mayBe(dy).mayBe(x).mayBe(residual)
       .spares(scale).spares(bias).spares(mean).spares(inverses)
@@ -87,29 +109,34 @@ public func instnorm_backward(
     }
     let needsPlanes = isMasked && dresidual.base != nil
     guard dx.base != nil || dscale.base != nil || dbias.base != nil || needsPlanes else { return }
-    try withMemory {
+    try withMemory { () throws(TensorError) in
       let missing = needsPlanes && dx.base == nil ? planes.byteCount : nil
-      let room = try missing.map { try MemoryPool.shared.allocate(byteCount: $0) }
+      let room = if let missing { try MemoryPool.shared.allocate(byteCount: missing) } else { dx.base }
       defer { if let room, let missing { MemoryPool.shared.deallocate(room, byteCount: missing) } }
-      try withSums(count: 2 * planes.count) { sums in
-        try options.backend().run(
+      try withDoubles(2 * planes.count) { (sums) throws(TensorError) in
+        try CPUBackend.shared.run(
           NormGradientCall(
-            planes: planes, gradient: dy.address, input: x.address, scale: scale.values(absent: 1),
-            bias: bias.values(absent: 0), activation: options.activation, residual: residual.base,
-            place: options.place, mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
+            planes: planes, gradient: dy.address, input: x.address, scale: scale.values(options.grain, absent: 1),
+            bias: bias.values(options.grain, absent: 0), activation: options.activation, residual: residual.base,
+            place: options.place, sharing: options.sharing,
+            mean: UnsafePointer(mean.address.assumingMemoryBound(to: Double.self)),
             invStd: UnsafePointer(inverses.address.assumingMemoryBound(to: Double.self)), sums: sums,
-            inputGradient: dx.base ?? room, residualGradient: isMasked ? dresidual.base : nil,
-            scaleGradient: dscale.base, biasGradient: dbias.base))
+            inputGradient: room, residualGradient: isMasked ? dresidual.base : nil,
+            scaleGradient: dscale.base, biasGradient: dbias.base), threads: options.threads)
       }
     }
   }
 }
 
-/// Calls `body` with room for sums: on the stack for few planes, as taking memory would be much of a small call.
-private func withSums(count: Int, _ body: (UnsafeMutablePointer<Double>) throws -> Void) throws {
+/// Calls `body` with room for numbers: on the stack for few, as taking memory would be much of a small call.
+private func withDoubles(
+  _ count: Int, _ body: (UnsafeMutablePointer<Double>) throws(TensorError) -> Void
+) throws(TensorError) {
   let few = 128
   if count <= few {
-    try withUnsafeTemporaryAllocation(of: Double.self, capacity: few) { try body($0.baseAddress!) }
+    try withUnsafeTemporaryAllocation(of: Double.self, capacity: few) { (room) throws(TensorError) in
+      try body(room.baseAddress!)
+    }
   } else {
     let byteCount = count * MemoryLayout<Double>.size
     let sums = try MemoryPool.shared.allocate(byteCount: byteCount)
@@ -128,6 +155,15 @@ private nonisolated(unsafe) let instructionSet: UnsafePointer<CChar>? = {
   copy.initialize(from: name, count: name.count)
   return UnsafePointer(copy)
 }()
+
+/// Called when the library is loaded: what Swift makes when it is first asked for, and cannot do without, is made then.
+@c @implementation
+public func instnorm_prepare() {
+  _ = instnorm_instruction_set()
+  _ = CPUBackend.shared.kernels
+  _ = Workers.shared
+  _ = MemoryPool.shared
+}
 
 @c @implementation
 public func instnorm_trim() { MemoryPool.shared.trim() }

@@ -1,4 +1,4 @@
-import Foundation
+import CTensors
 
 /// The processor.
 ///
@@ -11,7 +11,7 @@ import Foundation
 public final class CPUBackend: Backend {
   /// With one thread for each core.
   public static let shared = CPUBackend(
-    checked: max(ProcessInfo.processInfo.activeProcessorCount, 1), .chosen, streamed: CacheSizes.streamed)
+    checked: Int(tensors_processor_count()), .chosen, streamed: CacheSizes.streamed)
 
   /// How many threads a call uses, at most.
   public let threads: Int
@@ -57,9 +57,8 @@ public final class CPUBackend: Backend {
   }
 
   private static var processorModel: String {
-    let model = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
-      .split(separator: "\n").first { $0.hasPrefix("model name") }?
-      .split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
+    let model = firstLines(ofFile: "/proc/cpuinfo").first { $0.hasPrefix("model name") }?
+      .split(separator: ":").last.map { String($0.drop { $0 == " " }) }
     #if arch(x86_64)
       return model ?? "x86-64 processor"
     #else
@@ -69,7 +68,7 @@ public final class CPUBackend: Backend {
 
   // MARK: Memory
 
-  public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
+  public func allocate(byteCount: Int) throws(TensorError) -> UnsafeMutableRawPointer {
     try MemoryPool.shared.allocate(byteCount: byteCount)
   }
 

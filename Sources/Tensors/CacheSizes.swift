@@ -1,4 +1,4 @@
-import Foundation
+import CTensors
 
 /// How much of something stays near a core.
 package enum CacheSizes {

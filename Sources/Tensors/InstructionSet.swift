@@ -1,5 +1,4 @@
 import CTensors
-import Foundation
 
 /// What kernels are compiled for.
 package enum InstructionSet: String, CaseIterable, Sendable {
@@ -28,12 +27,12 @@ package enum InstructionSet: String, CaseIterable, Sendable {
 
   /// The fastest, or what the environment variable `INSTNORM_ISA` names.
   package static let chosen: InstructionSet = {
-    let wanted = ProcessInfo.processInfo.environment["INSTNORM_ISA"] ?? ""
+    let wanted = getenv("INSTNORM_ISA").map { String(cString: $0) } ?? ""
     if let named = available.first(where: { $0.rawValue == wanted }) { return named }
     if !wanted.isEmpty {
       let names = available.map(\.rawValue).joined(separator: ", ")
       let message = "instnorm: INSTNORM_ISA is '\(wanted)'; this processor has \(names). Going on with the first.\n"
-      FileHandle.standardError.write(Data(message.utf8))
+      _ = write(STDERR_FILENO, message, message.utf8.count)
     }
     return available.first ?? .plain
   }()

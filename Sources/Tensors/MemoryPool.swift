@@ -1,4 +1,4 @@
-import Foundation
+import CTensors
 
 /// Memory that is kept when a tensor goes, and given to the next tensor of the same size: the host's, or a GPU's.
 ///
@@ -56,18 +56,44 @@ public final class MemoryPool: Sendable {
 
   private struct State {
     var limit: Int
-    /// Addresses by the number of their size class.
-    var cached: [[UInt]] = Array(repeating: [], count: MemoryPool.classNumber(1 << 62) + 1)
+    /// By the number of their size class.
+    var cached = Array(repeating: Addresses(), count: MemoryPool.classNumber(1 << 62) + 1)
     var statistics = Statistics()
     let system: System
 
     mutating func releaseCached() {
-      for addresses in cached {
-        for address in addresses { system.free(address) }
+      for number in cached.indices {
+        while let address = cached[number].popLast() { system.free(address) }
       }
-      for number in cached.indices { cached[number].removeAll(keepingCapacity: true) }
       statistics.bytesCached = 0
     }
+  }
+
+  /// A list that says where there is no memory for one more, instead of ending the process as an array would.
+  private struct Addresses {
+    private var base: UnsafeMutablePointer<UInt>?
+    private var count = 0
+    private var capacity = 0
+
+    mutating func popLast() -> UInt? {
+      guard let base, count > 0 else { return nil }
+      count -= 1
+      return base[count]
+    }
+
+    /// False where there is no memory for it.
+    mutating func append(_ address: UInt) -> Bool {
+      if count == capacity {
+        let larger = max(8, 2 * capacity)
+        guard let moved = realloc(base, larger * MemoryLayout<UInt>.size) else { return false }
+        (base, capacity) = (moved.assumingMemoryBound(to: UInt.self), larger)
+      }
+      base?[count] = address
+      count += 1
+      return true
+    }
+
+    func deallocate() { release(base) }
   }
 
   private let state: Locked<State>
@@ -81,7 +107,10 @@ public final class MemoryPool: Sendable {
     state = Locked(State(limit: max(limit, 0), system: system))
   }
 
-  deinit { trim() }
+  deinit {
+    trim()
+    state.withLock { for list in $0.cached { list.deallocate() } }
+  }
 
   /// How many bytes are kept, at most, for tensors to come; an eighth of the machine's memory for ``shared``.
   public var limit: Int {
@@ -105,7 +134,7 @@ public final class MemoryPool: Sendable {
   /// count.
   ///
   /// - Throws: ``TensorError/outOfMemory(byteCount:)``, after the cached blocks were given back in vain.
-  public func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
+  public func allocate(byteCount: Int) throws(TensorError) -> UnsafeMutableRawPointer {
     guard let size = Self.sizeClass(byteCount) else { throw TensorError.outOfMemory(byteCount: byteCount) }
     let number = Self.classNumber(size)
     let address: UInt? = state.withLock { state in
@@ -134,14 +163,13 @@ public final class MemoryPool: Sendable {
     guard let size = Self.sizeClass(byteCount) else { return }
     state.withLock { state in
       state.statistics.bytesInUse -= size
-      guard size <= state.limit else {
-        state.system.free(UInt(bitPattern: pointer))
-        return
-      }
       // Room is made by dropping what has lain unused, not the block that has just been in use.
-      if state.statistics.bytesCached + size > state.limit { state.releaseCached() }
-      state.cached[Self.classNumber(size)].append(UInt(bitPattern: pointer))
-      state.statistics.bytesCached += size
+      if size <= state.limit, state.statistics.bytesCached + size > state.limit { state.releaseCached() }
+      if size <= state.limit, state.cached[Self.classNumber(size)].append(UInt(bitPattern: pointer)) {
+        state.statistics.bytesCached += size
+      } else {
+        state.system.free(UInt(bitPattern: pointer))
+      }
     }
   }
 
@@ -164,8 +192,7 @@ public final class MemoryPool: Sendable {
   /// The memory of this machine or, where that is less, of the container.
   package static var physicalMemory: Int {
     let machine = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
-    let group = try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8)
-    let limit = group.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    let limit = firstLines(ofFile: "/sys/fs/cgroup/memory.max").first.flatMap { Int($0) }
     return min(machine, limit ?? machine)
   }
 }

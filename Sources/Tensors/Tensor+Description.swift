@@ -1,4 +1,4 @@
-import Foundation
+import CTensors
 
 extension Tensor: CustomStringConvertible {
   /// The values as NumPy prints them: rows in brackets, eight digits at most, all of one width; with more than 1000
@@ -152,7 +152,7 @@ private struct Printer {
     let sign = number.value.sign == .minus ? "-" : ""
     var plain: String
     if digits.count - 1 - exponent > precision {
-      plain = String(format: "%.\(precision)f", number.value.magnitude)
+      plain = formatted("%.*f", precision, number.value.magnitude)
     } else if exponent < 0 {
       plain = "0." + String(repeating: "0", count: -exponent - 1) + digits
     } else {
@@ -167,7 +167,7 @@ private struct Printer {
   /// - Parameter fractionDigits: how many; nil for as many as tell the value from its neighbours, up to the precision.
   private static func scientific(_ number: Number, fractionDigits: Int? = nil) -> Parts {
     let needed = min(number.digits.digits.count - 1, precision)
-    let text = String(format: "%.\(fractionDigits ?? needed)e", number.value.magnitude).split(separator: "e")
+    let text = formatted("%.*e", fractionDigits ?? needed, number.value.magnitude).split(separator: "e")
     let digits = text[0].split(separator: ".")
     var fraction = digits.count > 1 ? String(digits[1]) : ""
     if fractionDigits == nil { while fraction.last == "0" { fraction.removeLast() } }
@@ -182,6 +182,21 @@ private struct Printer {
     case .float64: first / second
     }
   }
+}
+
+/// What C's `printf` writes of a number, whatever the locale.
+private func formatted(_ format: String, _ precision: Int, _ number: Double) -> String {
+  // 309 digits before the point are the most.
+  let capacity = 400
+  let text = String(unsafeUninitializedCapacity: capacity) { buffer in
+    withVaList([Int32(precision), number]) { arguments in
+      buffer.withMemoryRebound(to: CChar.self) {
+        Int(vsnprintf($0.baseAddress, capacity, format, arguments))
+      }
+    }
+  }
+  // A program may have asked for another point.
+  return String(text.map { $0 == "," ? "." : $0 })
 }
 
 extension String {

@@ -38,13 +38,13 @@ package struct Scratch: ~Copyable {
   private let bytesPerShare: Int
   private let byteCount: Int
 
-  package init(shares: Int, bytesPerShare: Int) throws {
+  package init(shares: Int, bytesPerShare: Int) throws(TensorError) {
     self.bytesPerShare = (bytesPerShare + 63) / 64 * 64
     byteCount = self.bytesPerShare * shares
     base = try MemoryPool.shared.allocate(byteCount: byteCount)
   }
 
-  package init(shares: Int, doublesPerShare: Int) throws {
+  package init(shares: Int, doublesPerShare: Int) throws(TensorError) {
     try self.init(shares: shares, bytesPerShare: doublesPerShare * 8)
   }
 

@@ -1,6 +1,4 @@
 import CTensors
-import Dispatch
-import Foundation
 import Synchronization
 
 /// Threads that stand ready, so that a share of work goes to the same thread, and to what is in its core's cache, every
@@ -11,6 +9,8 @@ import Synchronization
 /// with other things costs speed and nothing else.
 ///
 /// One call at a time has the threads. Another one meanwhile does all its shares itself.
+///
+/// Nothing here takes memory that has to be there: where a worker cannot be made, its share stays with the caller.
 package final class Workers: Sendable {
   package static let shared = Workers()
 
@@ -28,7 +28,8 @@ package final class Workers: Sendable {
   /// Whether this process is a copy, made by fork, to which no thread has come along.
   private let isForked = Atomic<Bool>(false)
   /// Only the call that has the threads looks at these.
-  private nonisolated(unsafe) var workers: [Worker] = []
+  private nonisolated(unsafe) let workers = UnsafeMutablePointer<Worker>.allocate(capacity: ThreadedWork.mostThreads)
+  private nonisolated(unsafe) var workerCount = 0
   private nonisolated(unsafe) var lastWish: UInt64 = 0
 
   private init() {
@@ -49,128 +50,31 @@ package final class Workers: Sendable {
       return
     }
     defer { taken.store(false, ordering: .releasing) }
-    if isForked.exchange(false, ordering: .relaxed) {
-      // Not freed: another thread may have been changing the array when the process was copied.
-      _ = Unmanaged.passRetained(workers as AnyObject)
-      workers = []
+    // Theirs stay behind, as they may have been at anything when the process was copied.
+    if isForked.exchange(false, ordering: .relaxed) { workerCount = 0 }
+    while workerCount < shares - 1, let worker = Worker(number: workerCount + 1) {
+      (workers + workerCount).initialize(to: worker)
+      workerCount += 1
     }
-    while workers.count < shares - 1 { workers.append(Worker(number: workers.count + 1)) }
+    let offered = min(shares - 1, workerCount)
 
-    let wakes = values >= Self.valuesWorthWaking || isBurst(shares: shares)
-    withoutActuallyEscaping(body) { body in
-      for share in 1..<shares { workers[share - 1].offer(body, share, wakes: wakes) }
-      body(0)
-      for share in 1..<shares where workers[share - 1].takeBack() { body(share) }
-      for share in 1..<shares { workers[share - 1].wait() }
-    }
+    let wakes = values >= Self.valuesWorthWaking || isBurst(of: offered)
+    let work = SharedWork(body)
+    for share in 1..<offered + 1 { workers[share - 1].offer(work, share, wakes: wakes) }
+    body(0)
+    // What there was no memory for a worker of.
+    for share in offered + 1..<shares { body(share) }
+    for share in 1..<offered + 1 where workers[share - 1].takeBack() { body(share) }
+    for share in 1..<offered + 1 { workers[share - 1].wait() }
   }
 
   /// Whether the last call that found a thread asleep was a moment ago.
-  private func isBurst(shares: Int) -> Bool {
-    guard workers[..<(shares - 1)].contains(where: \.sleeps) else { return false }
+  private func isBurst(of offered: Int) -> Bool {
+    guard (0..<offered).contains(where: { workers[$0].sleeps }) else { return false }
     let now = Self.now
     defer { lastWish = now }
     return now &- lastWish < Self.burst
   }
 
-  fileprivate static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
-}
-
-/// One thread, and the share of work that is held out to it.
-private final class Worker: @unchecked Sendable {
-  // Unchecked: `job` is written before `state` says so and read after.
-
-  private enum State {
-    static let idle = 0
-    static let offered = 1
-    static let begun = 2
-  }
-
-  private let state = Atomic<Int>(State.idle)
-  private let isAsleep = Atomic<Bool>(false)
-  private let alarm = DispatchSemaphore(value: 0)
-  private var job: (body: (Int) -> Void, share: Int)?
-
-  init(number: Int) {
-    let thread = Thread { [self] in
-      // Signals are for the program's own threads.
-      var signals = sigset_t()
-      sigfillset(&signals)
-      pthread_sigmask(SIG_BLOCK, &signals, nil)
-      // For debuggers and profilers, whom a name given before the start does not reach.
-      Thread.current.name = "instnorm-\(number)"
-      work()
-    }
-    thread.stackSize = 1 << 20
-    thread.start()
-  }
-
-  // MARK: The caller's side
-
-  var sleeps: Bool { isAsleep.load(ordering: .relaxed) }
-
-  func offer(_ body: @escaping (Int) -> Void, _ share: Int, wakes: Bool) {
-    job = (body, share)
-    state.store(State.offered, ordering: .sequentiallyConsistent)
-    if wakes, isAsleep.load(ordering: .sequentiallyConsistent),
-      isAsleep.exchange(false, ordering: .sequentiallyConsistent)
-    {
-      alarm.signal()
-    }
-  }
-
-  /// Whether the thread had not begun, and now will not.
-  func takeBack() -> Bool {
-    state.compareExchange(expected: State.offered, desired: State.idle, ordering: .acquiringAndReleasing).exchanged
-  }
-
-  /// Returns when the thread is done, and lets go of the work.
-  func wait() {
-    var looks = 0
-    while state.load(ordering: .acquiring) != State.idle {
-      tensors_pause()
-      looks += 1
-      // The thread may be off its core, and this one of a priority that keeps it off.
-      if looks > 100_000 { usleep(50) } else if looks > 10_000 { sched_yield() }
-    }
-    job = nil
-  }
-
-  // MARK: The thread's side
-
-  private func work() -> Never {
-    var idleSince = Workers.now
-    var looks = 0
-    while true {
-      if state.load(ordering: .relaxed) == State.offered,
-        state.compareExchange(
-          expected: State.offered, desired: State.begun, ordering: .acquiringAndReleasing
-        ).exchanged
-      {
-        // The work is let go of before the caller hears that it is done.
-        if let job { job.body(job.share) }
-        state.store(State.idle, ordering: .releasing)
-        idleSince = Workers.now
-        looks = 0
-        continue
-      }
-      tensors_pause()
-      looks += 1
-      if looks % 16 == 0, Workers.now &- idleSince > Workers.patience {
-        sleep()
-        idleSince = Workers.now
-      }
-    }
-  }
-
-  private func sleep() {
-    isAsleep.store(true, ordering: .sequentiallyConsistent)
-    // An offer made before the caller could see the thread asleep rings no alarm.
-    if state.load(ordering: .sequentiallyConsistent) == State.offered,
-      isAsleep.exchange(false, ordering: .sequentiallyConsistent)
-    {
-      return
-    }
-    alarm.wait()
-  }
+  static var now: UInt64 { tensors_now() }
 }

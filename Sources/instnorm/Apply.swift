@@ -9,7 +9,7 @@ struct Apply: ParsableCommand {
       0...1; without weights, scale or bias it is first shown as 0.5 + 0.25 y.
       """)
 
-  @Argument(help: "A picture or an .npy array of float16, float32 or float64.")
+  @Argument(help: "Pictures or an .npy array of float16, float32 or float64.")
   var input: String
 
   @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
@@ -32,11 +32,24 @@ struct Apply: ParsableCommand {
   var bias: NumberList?
 
   @Option(
-    help: ArgumentHelp("Scale and bias, as `instnorm fit` or PyTorch writes them.", valueName: "file.safetensors"))
+    help: ArgumentHelp(
+      """
+      Scale and bias, as `instnorm fit` or PyTorch writes them; for --norm batch also the running statistics, where the \
+      file has them.
+      """, valueName: "file.safetensors"))
   var weights: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Which layer's weights, in the file of a whole network. (default: the only layer of normalisation in it)",
+      valueName: "model.2"))
+  var layer: String?
 
   @Option(help: "The order of an .npy array's axes, in and out: nchw, or nhwc with the maps last.")
   var layout = Layout.nchw
+
+  @OptionGroup var reading: Reading
 
   @OptionGroup var place: Place
 
@@ -49,6 +62,7 @@ struct Apply: ParsableCommand {
     if noAffine && hasParameters {
       throw ValidationError("--no-affine: contradicts --scale, --bias and --weights")
     }
+    if layer != nil && weights == nil { throw ValidationError("--layer: names a layer in the file of --weights") }
     if weights != nil && (scale != nil || bias != nil) {
       throw ValidationError("--weights: contradicts --scale and --bias")
     }
@@ -56,7 +70,7 @@ struct Apply: ParsableCommand {
 
   func run() throws {
     try checkOutput(output)
-    var source = try Source(input, layout: layout)
+    var source = try Source(input, layout: layout, reading: reading)
     let device = try place.device(computingIn: source.tensor.dtype)
     let norm = try layer(for: &source)
     try norm.calcMode(source.tensor.dtype)
@@ -70,7 +84,8 @@ struct Apply: ParsableCommand {
 
     let y: Tensor
     do {
-      y = try norm(source.tensor.to(device)).toHost()
+      // An array of no values may have more planes than can be gone over.
+      y = source.tensor.count == 0 ? source.tensor : try norm(source.tensor.to(device)).toHost()
     } catch let error as TensorError {
       throw FileError.unreadable(path: input, reason: "\(error)")
     }
@@ -82,27 +97,15 @@ struct Apply: ParsableCommand {
       try source.write(shown, to: output)
     }
     if !isArrayFile(output) {
-      try say("\(output) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
+      try say("\(output.shown) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
     }
   }
 
   private func layer(for source: inout Source) throws -> Normalization {
-    let saved = try weights.map(layerSaved)
+    let saved = try weights.map { try SavedLayer(in: $0, named: layer) }
     if let saved { try source.expandGrey(to: saved.maps) }
-    return try source.layer(norm, epsilon: epsilon, affine: !noAffine, name: saved?.name)
-  }
-
-  /// The name, if it has one, and the number of maps of the one layer in a file of weights.
-  private func layerSaved(in path: String) throws -> (name: String?, maps: Int) {
-    let file = try SafetensorsFile(contentsOf: path)
-    let scales = file.names.filter { name in ["weight", "scale"].contains { name == $0 || name.hasSuffix("." + $0) } }
-    let names = Set(scales.map { scale in scale.lastIndex(of: ".").map { String(scale[..<$0]) } })
-    guard names.count <= 1 else {
-      let some = names.map { $0 ?? "one without a name" }.sorted().prefix(5).joined(separator: ", ")
-      throw FileError.unsupported(
-        path: path,
-        reason: "expected the weights of one layer, got \(names.count): \(some)\(names.count > 5 ? "..." : "")")
-    }
-    return (name: names.first ?? nil, maps: scales.first.flatMap { file.entries[$0]?.shape.first } ?? 0)
+    return try source.layer(
+      norm, epsilon: epsilon, affine: saved?.isAffine ?? !noAffine,
+      trackRunningStats: norm.hasRunningStatistics && saved?.hasRunningStatistics == true, name: saved?.name)
   }
 }

@@ -21,6 +21,8 @@ struct Figure: ParsableCommand {
       "An .npy array (N, C, H, W) or a picture to run on. (default: random pictures)", valueName: "file"))
   var tensor: String?
 
+  @OptionGroup var reading: Reading
+
   @Flag(help: "Light on dark.")
   var dark = false
 
@@ -34,7 +36,7 @@ struct Figure: ParsableCommand {
 
   func run() throws {
     try AtomicFile.check(output)
-    let x = try tensor.map(Self.pictures) ?? Comparison.samplePictures()
+    let x = try tensor.map(pictures) ?? Comparison.samplePictures()
     let comparison: Comparison
     do {
       comparison = try Comparison(of: x)
@@ -54,8 +56,8 @@ struct Figure: ParsableCommand {
     }
   }
 
-  private static func pictures(from path: String) throws -> Tensor {
-    let tensor = try Source(path).tensor
+  private func pictures(from path: String) throws -> Tensor {
+    let tensor = try Source(path, reading: reading).tensor
     guard tensor.shape.rank == 4 else {
       throw FileError.unsupported(path: path, reason: "expected pictures (N, C, H, W), got shape \(tensor.shape)")
     }

@@ -37,6 +37,8 @@ struct Fit: ParsableCommand {
   @Option(parsing: .unconditional, help: "Seed of the random values where learning starts, near scale 1 and bias 0.")
   var seed: UInt64 = 0
 
+  @OptionGroup var reading: Reading
+
   @OptionGroup var place: Place
 
   func validate() throws {
@@ -51,8 +53,8 @@ struct Fit: ParsableCommand {
 
   func run() throws {
     try AtomicFile.check(output)
-    var source = try Source(input)
-    var goal = try Source(target)
+    var source = try Source(input, reading: reading)
+    var goal = try Source(target, reading: reading)
     try source.expandGrey(to: goal.maps)
     try goal.expandGrey(to: source.maps)
     guard source.tensor.shape == goal.tensor.shape else {

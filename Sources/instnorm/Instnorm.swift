@@ -1,6 +1,5 @@
 import ArgumentParser
 import ArrayFiles
-import Dispatch
 import Foundation
 import Text
 
@@ -19,15 +18,17 @@ struct Instnorm: ParsableCommand {
 
   /// Errors are one line on standard error; the exit status is 64 for usage and 1 for everything else.
   static func main() {
-    let signals = leaveNothingBehind()
-    let status = withExtendedLifetime(signals, outcome)
-    Foundation.exit(status.rawValue)
+    ThisProcess.holdStandardStreams()
+    ThisProcess.leaveNothingBehind()
+    Foundation.exit(outcome().rawValue)
   }
 
   private static func outcome() -> ExitCode {
     do {
+      let arguments = try ThisProcess.arguments()
       do {
-        var command = try parseAsRoot()
+        try checkVerb(arguments)
+        var command = try parseAsRoot(arguments)
         try command.run()
       } catch  where exitCode(for: error) == .success {
         // Help, or the version.
@@ -38,33 +39,17 @@ struct Instnorm: ParsableCommand {
       let code = exitCode(for: error)
       let isUsage = code == .validationFailure
       let text = isUsage ? message(for: error) : "\(error)"
-      tell("instnorm: \(oneLine(text))\n")
+      tell("instnorm: \(oneLine(text).shown)\n")
       return isUsage ? code : .failure
     }
   }
 
-  /// Makes signals that end the process remove half-written files first, and a file that grows too large an error of
-  /// the write.
-  private static func leaveNothingBehind() -> [any DispatchSourceSignal] {
-    signal(SIGXFSZ, SIG_IGN)
-    return [SIGINT, SIGTERM, SIGHUP].compactMap { number in
-      // A signal that is already ignored stays so: under nohup, or in the background of a script.
-      let previous = signal(number, SIG_IGN)
-      if unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler {
-        AtomicFile.abandonAll {
-          // End as if the signal had not been caught, even if whoever started the process has blocked it.
-          signal(number, SIG_DFL)
-          kill(getpid(), number)
-          var signals = sigset_t()
-          sigemptyset(&signals)
-          sigaddset(&signals, number)
-          pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        }
-      }
-      source.resume()
-      return source
-    }
+  /// Says which verb may have been meant by one that there is not.
+  private static func checkVerb(_ arguments: [String]) throws {
+    let verbs = configuration.subcommands.compactMap { $0._commandName } + ["help"]
+    guard let verb = arguments.first, !verb.hasPrefix("-"), !verbs.contains(verb) else { return }
+    let meant = nearest(to: verb.lowercased(), among: verbs, count: 1, limit: 2).first
+    throw ValidationError(
+      "no verb '\(verb)'; " + (meant.map { "did you mean '\($0)'?" } ?? "there is \(verbs.joined(separator: ", "))"))
   }
 }

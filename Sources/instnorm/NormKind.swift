@@ -33,17 +33,24 @@ enum NormKind: ExpressibleByArgument, CustomStringConvertible {
 
   static let help = "What shares a mean and a deviation: instance, layer, group:G for G groups of maps, or batch."
 
-  /// A layer of this type for pictures (N, C, H, W), which normalises by their own statistics.
+  /// Whether PyTorch's layers of this type have running statistics unless they are told otherwise.
+  var hasRunningStatistics: Bool {
+    if case .batch = self { true } else { false }
+  }
+
+  /// A layer of this type for pictures (N, C, H, W), which normalises by their own statistics; a batch layer that tracks
+  /// running statistics, by these.
   func layer(
-    maps: Int, epsilon: Double = 1e-5, affine: Bool = true, activation: Activation = .none, name: String? = nil
+    maps: Int, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
+    activation: Activation = .none, name: String? = nil
   ) throws -> Normalization {
     switch self {
     case .instance:
       try InstanceNorm2D(numOfMaps: maps, epsilon: epsilon, affine: affine, activation: activation, name: name)
     case .batch:
       try BatchNorm2D(
-        numOfMaps: maps, epsilon: epsilon, affine: affine, trackRunningStats: false, activation: activation,
-        name: name)
+        numOfMaps: maps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats,
+        activation: activation, name: name)
     case .layer:
       try LayerNorm2D(numOfMaps: maps, epsilon: epsilon, affine: affine, activation: activation, name: name)
     case .group(let groups):

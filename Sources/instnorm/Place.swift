@@ -8,13 +8,18 @@ struct Place: ParsableArguments {
       "Where to compute: auto, gpu, gpu:1 and so on, or a name from `instnorm devices`.", valueName: "device"))
   var device = Self.auto
 
-  @Option(parsing: .unconditional, help: "Threads, 1 or more, on the CPU. (default: one for each core)")
+  @Option(
+    parsing: .unconditional,
+    help: "Threads on the CPU, 1 to \(ThreadedWork.mostThreads). (default: one for each core)")
   var threads: Int?
 
   private static let auto = "auto"
 
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads: expected 1 or more; got \(threads)") }
+    let range = 1...ThreadedWork.mostThreads
+    if let threads, !range.contains(threads) {
+      throw ValidationError("--threads: expected \(range.lowerBound) to \(range.upperBound); got \(threads)")
+    }
   }
 
   /// The device that was named. For `auto`, it is one that computes in the type, and the CPU if a number of threads was

@@ -2,6 +2,33 @@ import ArgumentParser
 import ArrayFiles
 import Foundation
 import InstanceNorm
+import Text
+
+/// What to read of files of pictures.
+struct Reading: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The page or frame to read of a file that has several, counted from 0. (default: all)", valueName: "n"))
+  var page: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The pixels that a file may have, in all its pictures.", valueName: "n"))
+  var maxPixels = Picture.defaultMaxPixels
+
+  func validate() throws {
+    if let page, page < 0 { throw ValidationError("--page: expected 0 or more; got \(page)") }
+    guard maxPixels > 0 else { throw ValidationError("--max-pixels: expected 1 or more; got \(maxPixels)") }
+  }
+
+  /// The same for another file of the command, of which another page is asked for.
+  func with(page: Int?) -> Reading {
+    var reading = self
+    reading.page = page
+    return reading
+  }
+}
 
 /// What an input file holds: planes to normalise, and what the output needs of the rest.
 struct Source {
@@ -13,15 +40,21 @@ struct Source {
   /// Whether the array had no batch dimension, and the output has none either.
   private var isSingle = false
 
-  /// - Parameter layout: the order of an array's axes; a picture's tensor gets this layout too.
-  init(_ path: String, layout: Layout = .nchw) throws {
+  /// Reads a file. What is unusual about a picture's values is said on standard error.
+  ///
+  /// - Parameters:
+  ///   - layout: the order of an array's axes; a picture's tensor gets this layout too.
+  ///   - reading: how large pictures may be, and which of a file is meant.
+  init(_ path: String, layout: Layout = .nchw, reading: Reading) throws {
     self.path = path
     guard isArrayFile(path) else {
-      let picture = try Picture(contentsOf: path)
+      let picture = try Picture(contentsOf: path, page: reading.page, maxPixels: reading.maxPixels)
+      for note in picture.notes { tell("instnorm: \(oneLine("\(path): \(note)"))\n") }
       self.picture = picture
       tensor = try picture.colors.to(layout)
       return
     }
+    if reading.page != nil { throw ValidationError("--page: is for pictures, and \(path) is an array") }
     tensor = try NPY.read(from: path)
     let inFile = tensor.shape.dimensions
     guard (3...5).contains(inFile.count) else {
@@ -42,13 +75,15 @@ struct Source {
   ///
   /// - Throws: `ValidationError` when there is no such layer for these planes.
   func layer(
-    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, name: String? = nil
+    _ kind: NormKind = .instance, epsilon: Double = 1e-5, affine: Bool = true, trackRunningStats: Bool = false,
+    name: String? = nil
   ) throws -> Normalization {
     if case .group(let groups) = kind, maps % groups != 0 {
       throw ValidationError("--norm: \(path) has \(maps) maps, which are not \(groups) groups of equally many")
     }
     guard tensor.shape.rank == 5 else {
-      return try kind.layer(maps: maps, epsilon: epsilon, affine: affine, name: name)
+      return try kind.layer(
+        maps: maps, epsilon: epsilon, affine: affine, trackRunningStats: trackRunningStats, name: name)
     }
     guard case .instance = kind else {
       throw ValidationError("--norm: volumes, as in \(path), have instance alone; got \(kind)")
@@ -59,10 +94,12 @@ struct Source {
   /// Turns a grey picture into three equal maps when it is to be used with something that has three.
   mutating func expandGrey(to wanted: Int) throws {
     guard picture != nil, maps == 1, wanted == 3 else { return }
-    let plane = try tensor.array(of: Float.self)
+    let grey = try tensor.array(of: Float.self)
     var shape = tensor.shape
     shape.dimensions[1] = 3
-    tensor = try Tensor(plane + plane + plane, shape: shape).to(tensor.layout)
+    let planeSize = shape[2] * shape[3]
+    let planes = (0..<3 * shape[0]).flatMap { grey[($0 / 3 * planeSize)...].prefix(planeSize) }
+    tensor = try Tensor(planes, shape: shape).to(tensor.layout)
   }
 
   /// Writes a result that is shaped as this source, with the picture's transparency if it was one.
@@ -74,11 +111,11 @@ struct Source {
     }
     do {
       try Picture(
-        colors: result, alpha: picture?.alpha, is16Bit: picture?.is16Bit ?? false
+        colors: result, alpha: picture?.alpha, is16Bit: picture?.is16Bit ?? false, timing: picture?.timing
       ).write(to: output)
     } catch TensorError.invalidShape(let shape, _) {
       throw FileError.notWritten(
-        path: output, reason: "a picture has shape (1, 1 or 3, height, width), this result has \(shape)")
+        path: output, reason: "pictures have shape (pictures, 1 or 3, height, width), this result has \(shape)")
     }
   }
 }
@@ -89,8 +126,8 @@ func isArrayFile(_ path: String) -> Bool {
 
 /// Refuses, before any work is done, an output that could not be written in the end.
 func checkOutput(_ path: String) throws {
-  guard isArrayFile(path) || Picture.canWrite(to: path) else {
-    throw ValidationError("--output: '\(path)' \(Picture.whyNotWritten)")
+  if !isArrayFile(path), let reason = Picture.whyNotWritten(to: path) {
+    throw ValidationError("--output: '\(path)' is no .npy file, and \(reason)")
   }
   try AtomicFile.check(path)
 }

@@ -11,11 +11,13 @@ struct Stats: ParsableCommand {
   @Argument(help: "A picture or an .npy array.")
   var input: String
 
+  @OptionGroup var reading: Reading
+
   @Flag(help: "Write JSON instead of a table; what is not a finite number is null.")
   var json = false
 
   func run() throws {
-    let source = try Source(input)
+    let source = try Source(input, reading: reading)
     let planes = try source.tensor.planeSummaries().enumerated().map { index, summary in
       Plane(
         t: index / source.maps, i: index % source.maps,
@@ -24,10 +26,10 @@ struct Stats: ParsableCommand {
     }
     if json {
       let report = Report(
-        file: input, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
+        file: input.asText, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
       return try sayJSON(report)
     }
-    try say("\(input): \(source.tensor.shape), \(source.tensor.dtype)")
+    try say("\(input.shown): \(source.tensor.shape), \(source.tensor.dtype)")
     let rows = planes.map { plane in
       ["\(plane.t)", "\(plane.i)"] + [plane.mean, plane.variance, plane.min, plane.max].map(short)
     }

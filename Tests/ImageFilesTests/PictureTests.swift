@@ -113,7 +113,7 @@ import Testing
       pixels: floats.flatMap { littleEndian($0.bitPattern, byteCount: 4) })
     let floatPicture = try read([grey])
     #expect(floatPicture.colors.shape == [1, 1, 2, 3])
-    #expect(try floatPicture.colors.array(of: Float.self) == [0, 0.25, 0.5, 1, 1, 0])
+    #expect(try floatPicture.colors.array(of: Float.self) == floats)
 
     // White, black, and full cyan, which has no red.
     let cmyk = TIFF.Page(
@@ -133,12 +133,9 @@ import Testing
 
     let second = TIFF.Page(
       width: 2, height: 2, bitsPerSample: 8, samplesPerPixel: 1, photometric: 1, pixels: [1, 2, 3, 4])
-    #expect(try read([second, grey]).colors.shape == [1, 1, 2, 2])
-
-    var integers = grey
-    integers.sampleFormat = 1
-    try write(TIFF.file([integers]), to: folder.file("hand.tif"))
-    #expect(throws: FileError.self) { try Picture(contentsOf: folder.file("hand.tif")) }
+    let differing = try read([second, grey])
+    #expect(differing.colors.shape == [1, 1, 2, 2])
+    #expect(differing.notes.count == 1 && differing.notes[0].hasPrefix("of its 2 pages page 0 alone is read"))
   }
 
   @Test func `what is outside 0...1 is clipped, and NaN is black`() throws {
@@ -177,7 +174,7 @@ import Testing
     }
     #expect(!Picture.canWrite(to: "x.xyz") && !Picture.canWrite(to: "x") && Picture.canWrite(to: "x.PNG"))
     #expect(folder.contents == [])
-    for shape in [[3, 4, 4], [2, 3, 4, 4], [1, 2, 4, 4], [1, 3, 0, 4], []] as [Shape] {
+    for shape in [[3, 4, 4], [2, 4, 4, 4], [1, 2, 4, 4], [1, 3, 0, 4], []] as [Shape] {
       #expect(throws: TensorError.self) { try Picture(colors: .zeros(shape)) }
     }
     #expect(throws: TensorError.self) { try Picture(colors: .zeros([1, 3, 4, 4]), alpha: .zeros([1, 1, 4, 5])) }

@@ -8,12 +8,16 @@ struct TIFF {
     var height: Int
     var bitsPerSample: Int
     var samplesPerPixel: Int
-    /// 1 for grey, 2 for RGB, 3 for a palette, 5 for CMYK.
+    /// 0 for grey from white to black, 1 for grey, 2 for RGB, 3 for a palette, 5 for CMYK, 8 for Lab.
     var photometric: Int
-    /// 1 for unsigned integers, 3 for floating point.
+    /// 1 for unsigned and 2 for signed integers, 3 for floating point, 6 for complex numbers.
     var sampleFormat = 1
     /// For a palette: 256 reds, greens and blues of 16 bits.
     var colorMap: [UInt16] = []
+    /// What bands behind the colours are: 0 for anything, 1 for premultiplied and 2 for straight alpha.
+    var extraSamples: [Int] = []
+    var orientation = 1
+    var profile: [UInt8] = []
     var pixels: [UInt8]
   }
 
@@ -25,25 +29,27 @@ struct TIFF {
       let pixelsPlace = bytes.count
       bytes += page.pixels
       if bytes.count % 2 == 1 { bytes.append(0) }
-      let bitsPlace = bytes.count
-      for _ in 0..<page.samplesPerPixel { bytes += little(page.bitsPerSample, 2) }
-      let mapPlace = bytes.count
-      for value in page.colorMap { bytes += little(Int(value), 2) }
-
-      // (tag, type 3 for 16 and 4 for 32 bits, count, value or its place)
+      // (tag, type 3 for 16, 4 for 32 and 7 for 8 bits, values)
+      let samples = page.samplesPerPixel
       var tags = [
-        (256, 4, 1, page.width), (257, 4, 1, page.height),
-        (258, 3, page.samplesPerPixel, page.samplesPerPixel > 2 ? bitsPlace : page.bitsPerSample),
-        (259, 3, 1, 1), (262, 3, 1, page.photometric), (273, 4, 1, pixelsPlace), (277, 3, 1, page.samplesPerPixel),
-        (278, 4, 1, page.height), (279, 4, 1, page.pixels.count), (284, 3, 1, 1),
+        (256, 4, [page.width]), (257, 4, [page.height]), (258, 3, Array(repeating: page.bitsPerSample, count: samples)),
+        (259, 3, [1]), (262, 3, [page.photometric]), (273, 4, [pixelsPlace]), (274, 3, [page.orientation]),
+        (277, 3, [samples]), (278, 4, [page.height]), (279, 4, [page.pixels.count]), (284, 3, [1]),
+        (320, 3, page.colorMap.map(Int.init)), (338, 3, page.extraSamples),
+        (339, 3, Array(repeating: page.sampleFormat, count: samples)), (34675, 7, page.profile.map(Int.init)),
       ]
-      if !page.colorMap.isEmpty { tags.append((320, 3, page.colorMap.count, mapPlace)) }
-      tags.append((339, 3, 1, page.sampleFormat))
+      tags.removeAll { $0.2.isEmpty }
+      let fields = tags.map { tag, type, values in
+        let value = values.flatMap { little($0, [3: 2, 4: 4, 7: 1][type] ?? 0) }
+        let isHere = value.count <= 4
+        let place = bytes.count
+        if !isHere { bytes += value + (value.count % 2 == 1 ? [0] : []) }
+        return little(tag, 2) + little(type, 2) + little(values.count, 4)
+          + (isHere ? value + Array(repeating: 0, count: 4 - value.count) : little(place, 4))
+      }
       bytes.replaceSubrange(linkPlace..<linkPlace + 4, with: little(bytes.count, 4))
       bytes += little(tags.count, 2)
-      for (tag, type, count, value) in tags {
-        bytes += little(tag, 2) + little(type, 2) + little(count, 4) + little(value, 4)
-      }
+      for field in fields { bytes += field }
       linkPlace = bytes.count
       bytes += [0, 0, 0, 0]
     }

@@ -190,11 +190,21 @@ import Testing
     #expect(
       instnorm_backward(&planes, nil, nil, nil, nil, nil, nil, nil, nil, nil, sums.address, nil, nil) == INSTNORM_OK)
     #expect(try sums.doubles == [0, 0, 0, 0, 0])
+    var options = instnorm_default_options()
+    options.grain = INSTNORM_BY_ELEMENT
+    let (dscale, dbias) = (try Tensor.ones([5, 63]), try Tensor.ones([5, 63]))
+    #expect(
+      instnorm_backward(
+        &planes, &options, nil, nil, nil, nil, nil, nil, nil, nil, dscale.address, dbias.address, nil) == INSTNORM_OK)
+    #expect(try dscale.doubles.allSatisfy { $0 == 0 } && dbias.doubles.allSatisfy { $0 == 0 })
     planes.images = 2
     planes.plane_size = 0
     let invStd = try Tensor.zeros([2, 5], dtype: .float64)
     #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, invStd.doublesAddress) == INSTNORM_OK)
     #expect(try invStd.doubles.allSatisfy { $0 == 1 / 1e-5.squareRoot() })
+    let mean = try Tensor.ones([2, 5], dtype: .float64)
+    #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, mean.doublesAddress, nil) == INSTNORM_OK)
+    #expect(try mean.doubles.allSatisfy { $0 == 0 })
     // So many planes of nothing are nothing to do.
     planes.images = 1 << 55
     #expect(instnorm_forward(&planes, nil, nil, nil, nil, nil, nil, nil, nil) == INSTNORM_OK)

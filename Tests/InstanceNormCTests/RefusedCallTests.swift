@@ -53,6 +53,24 @@ import Testing
       })
     expectRefusal("options->residual_place", "2", options: { $0.residual_place = instnorm_residual_place(2) })
     expectRefusal("options->threads", "-2", options: { $0.threads = -2 })
+    expectRefusal("options->threads", "0 to 256", "100000", options: { $0.threads = 100_000 })
+    expectRefusal("options->sharing", "5", options: { $0.sharing = instnorm_sharing(5) })
+    expectRefusal("options->grain", "3", options: { $0.grain = instnorm_grain(3) })
+    expectRefusal(
+      "options->groups", "a divisor of 5 maps", "got 2",
+      options: {
+        $0.sharing = INSTNORM_GROUP
+        $0.groups = 2
+      })
+    for groups in [0, -1, Int64.max] {
+      expectRefusal(
+        "options->groups", "got \(groups)",
+        options: {
+          $0.sharing = INSTNORM_GROUP
+          $0.groups = groups
+        })
+    }
+    expectRefusal("mean", "a pointer", "NULL", options: { $0.sharing = INSTNORM_GIVEN })
     expectRefusal("x", "NULL", x: nil)
     expectRefusal("y", "NULL", y: nil)
     expectRefusal("x", "multiple of 4", x: x.address + 2)
@@ -104,6 +122,52 @@ import Testing
     let other = try Tensor.zeros(shape)
     #expect(
       backwardRefusal(dy: other.address, dresidual: x.address).contains("dresidual: expected memory apart from x"))
+  }
+
+  @Test func `an output that overlaps anything by one value is refused`() throws {
+    // Each array in 1 KiB of its own.
+    let place = UnsafeMutableRawPointer.allocate(byteCount: 16 << 10, alignment: 64)
+    defer { place.deallocate() }
+    place.initializeMemory(as: UInt8.self, repeating: 0, count: 16 << 10)
+    var planes = instnorm_planes(images: 2, maps: 2, plane_size: 4, dtype: INSTNORM_FLOAT32, layout: INSTNORM_NCHW)
+    var options = someOptions(.relu, .beforeActivation)
+    let sizes = [
+      "x": 64, "dy": 64, "residual": 64, "y": 64, "dx": 64, "dresidual": 64, "scale": 8, "bias": 8, "dscale": 8,
+      "dbias": 8, "mean": 32, "inv_std": 32,
+    ]
+    let names = sizes.keys.sorted()
+    /// The status of a call with one array moved onto the last 8 bytes of another.
+    func status(_ moved: String, onto other: String, isForward: Bool) -> instnorm_status {
+      func at(_ name: String) -> UnsafeMutableRawPointer {
+        let home = place + (names.firstIndex(of: name) ?? 0) << 10
+        return name != moved ? home : place + (names.firstIndex(of: other) ?? 0) << 10 + (sizes[other] ?? 0) - 8
+      }
+      func doubles(_ name: String) -> UnsafeMutablePointer<Double> { at(name).assumingMemoryBound(to: Double.self) }
+      return isForward
+        ? instnorm_forward(
+          &planes, &options, at("x"), at("scale"), at("bias"), at("residual"), at("y"), doubles("mean"),
+          doubles("inv_std"))
+        : instnorm_backward(
+          &planes, &options, at("dy"), at("x"), at("scale"), at("bias"), at("residual"), doubles("mean"),
+          doubles("inv_std"), at("dx"), at("dscale"), at("dbias"), at("dresidual"))
+    }
+    let forward = (inputs: ["x", "scale", "bias", "residual"], outputs: ["y", "mean", "inv_std"])
+    let backward = (
+      inputs: ["dy", "x", "scale", "bias", "residual", "mean", "inv_std"],
+      outputs: ["dx", "dscale", "dbias", "dresidual"]
+    )
+    for (isForward, call) in [(true, forward), (false, backward)] {
+      for output in call.outputs {
+        for other in call.inputs + call.outputs where other != output {
+          // At the very place of an array as large, which some may take.
+          if (sizes[other] ?? 0) == 8, (sizes[output] ?? 0) == 8 { continue }
+          #expect(status(output, onto: other, isForward: isForward) == INSTNORM_INVALID_ARGUMENT, "\(output), \(other)")
+        }
+      }
+    }
+    for (output, other) in [("dscale", "bias"), ("dscale", "dbias"), ("dbias", "scale"), ("dbias", "dscale")] {
+      #expect(status(output, onto: other, isForward: false) == INSTNORM_INVALID_ARGUMENT, "\(output), \(other)")
+    }
   }
 
   @Test func `no memory is a status of its own`() {

@@ -76,6 +76,13 @@ import Testing
     try expectShown("Reversal.swift", in: "WritingAModule.md")
   }
 
+  @Test func `the pixels of the documentation get their tint, and the article shows how`() throws {
+    let pixels: [UInt8] = [200, 100, 0, 255, 0, 0, 0, 7]
+    // Half of the colour, and half of the grey, 100, times the tint.
+    #expect(try tinted(pixels, height: 1, width: 2, by: [1, 0.5, 0]) == [150, 75, 0, 255, 0, 0, 0, 7])
+    try expectShown("Tinted.swift", in: "WorkingWithTensors.md")
+  }
+
   private func expectShown(_ source: String, in article: String) throws {
     let text = try String(contentsOfFile: "\(packageFolder)/Tests/InstanceNormTests/\(source)", encoding: .utf8)
     let article = try String(

@@ -139,8 +139,19 @@ import Testing
     }
     #expect(Empty().supportedTypes == DType.allCases)
     #expect(try Empty().dataShape(from: [1, 2]) == [1, 2])
-    #expect(try Empty().gradShape(from: [1, 2]) == [1, 2])
+    #expect(try Empty().gradShape(from: [1, 2], data: [1, 2]) == [1, 2])
     #expect(Empty(name: "e").description == "Empty e")
+  }
+
+  @Test func `the gradient by data of a layer with a stride has the data's shape`() throws {
+    final class Halved: Module {
+      override func dataShape(from shape: Shape) -> Shape { [shape[0], (shape[1] + 1) / 2] }
+    }
+    #expect(try Halved().gradShape(from: [2, 3], data: [2, 5]) == [2, 5])
+    #expect(try Halved().gradShape(from: [2, 3], data: [2, 6]) == [2, 6])
+    #expect(throws: ModuleError.gradShape(module: "Halved", expected: [2, 4], got: [2, 3])) {
+      try Halved().gradShape(from: [2, 3], data: [2, 7])
+    }
   }
 
   @Test func `several inputs and several results`() throws {

@@ -34,6 +34,23 @@ import Testing
         == "InstanceNorm2D: expected data of shape (N, 3, H, W) or (3, H, W), got (4, 3, 4)")
   }
 
+  @Test func `planes of nothing, however many they are`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 3)
+    for shape in [[1 << 62, 3, 1, 0], [1 << 40, 3, 0, 4]] as [Shape] {
+      norm.trainMode()
+      // Their statistics are more than there is memory for.
+      #expect(throws: TensorError.self) { try norm(Tensor.zeros(shape)) }
+      norm.evalMode()
+      if shape[0] == 1 << 40 {
+        #expect(try norm(Tensor.zeros(shape)).shape == shape)
+      } else {
+        #expect(throws: TensorError.invalidShape(shape, reason: "the number of planes overflows")) {
+          try norm(Tensor.zeros(shape))
+        }
+      }
+    }
+  }
+
   @Test func `dtype of data and gradient`() throws {
     let norm = try InstanceNorm2D(numOfMaps: 3)
     #expect(throws: ModuleError.dataType(module: "InstanceNorm2D", expected: .float32, got: .float16)) {

@@ -62,6 +62,39 @@ import Testing
     #expect(try #require(norm.scale).data.doubles == [3, 4])
   }
 
+  @Test func `a file with weights and a layer without do not pass for a pair, nor the other way round`() throws {
+    let path = folder.file("w.safetensors")
+    try InstanceNorm2D(numOfMaps: 2, name: "n").save(to: path)
+    let plain = try InstanceNorm2D(numOfMaps: 2, affine: false, name: "n")
+    var error = #expect(throws: ModuleError.self) { try plain.load(from: path) }
+    #expect("\(try #require(error))".contains("expected none in \(path)"))
+    // Another layer's weights are none of its business, nor is it a mistake that a layer of styles has none.
+    try InstanceNorm2D(numOfMaps: 2, affine: false, name: "m").load(from: path)
+    try AdaptiveInstanceNorm2D(name: "n").load(from: path)
+    try SafetensorsFile.write(["net.n.weight": .ones([2]), "net.n.bias": .ones([2])], to: path)
+    error = #expect(throws: ModuleError.self) { try InstanceNorm2D(numOfMaps: 2, name: "n").load(from: path) }
+    let text = "\(try #require(error))"
+    #expect(text.contains("'n.weight' and 'n.bias'") && text.contains("`affine: false`"))
+    #expect(text.contains("'net.n.weight'"))
+  }
+
+  @Test func `a weight that a layer's type does not hold is an error, and changes nothing`() throws {
+    let path = folder.file("w.safetensors")
+    try SafetensorsFile.write(["weight": Tensor([1, 1e300]), "bias": Tensor([0.5, 0])], to: path)
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    let error = #expect(throws: FileError.self) { try norm.load(from: path) }
+    #expect("\(try #require(error))".contains("'weight': 1e+300 is more than float32 holds"))
+    #expect(try #require(norm.bias).data.doubles == [0, 0])
+    try norm.calcMode(.float64)
+    try norm.load(from: path)
+    #expect(try #require(norm.scale).data.doubles == [1, 1e300])
+    // What is infinite in the file stays so.
+    try SafetensorsFile.write(["weight": Tensor([1, Double.infinity]), "bias": Tensor([0.5, 0])], to: path)
+    try norm.calcMode(.float32)
+    try norm.load(from: path)
+    #expect(try #require(norm.scale).data.doubles == [1, .infinity])
+  }
+
   @Test func `attributes are saved and loaded too`() throws {
     final class Counter: Module {}
     let path = folder.file("c.safetensors")
@@ -88,6 +121,8 @@ import Testing
 }
 
 @Suite struct BlueprintTests {
+  private let folder = TemporaryFolder()
+
   @Test func `a layer is rebuilt from its blueprint's JSON`() throws {
     let layers: [Normalization] = [
       try InstanceNorm1D(numOfMaps: 3), try InstanceNorm2D(numOfMaps: 4, epsilon: 0.25, affine: false, name: "n"),
@@ -103,6 +138,33 @@ import Testing
     #expect(
       try InstanceNorm2D(numOfMaps: 3).blueprint.json()
         == #"{"classname":"InstanceNorm2D","scheme":{"affine":true,"epsilon":1e-05,"name":null,"numOfMaps":3}}"#)
+  }
+
+  @Test func `a file makes the module again that it was saved from`() throws {
+    let path = folder.file("model.safetensors")
+    let model = try Sequential(
+      name: "model",
+      [
+        InstanceNorm2D(epsilon: 1e-3, activation: .leakyReLU(slope: 0.1), name: "first"),
+        Residual([GroupNorm2D(groups: 2, numOfMaps: 4), Tanh()]), BatchNorm2D(numOfMaps: 4, momentum: nil),
+      ])
+    let x = try Tensor.randomNormal([2, 4, 5, 6], seed: 1)
+    for (index, variable) in model.variables.map(\.variable).enumerated() {
+      variable.data = try .randomNormal(variable.data.shape, seed: UInt64(index))
+    }
+    try model(x)
+    try model.save(to: path)
+    let again = try Blueprint.load(from: path)
+    #expect(again.blueprint == model.blueprint)
+    model.evalMode()
+    again.evalMode()
+    #expect(try bits(again(x)) == bits(model(x)))
+
+    try PReLU(name: "act").save(to: path)
+    #expect(throws: ModuleError.self) { try Blueprint.load(from: path) }
+    #expect(try Blueprint.load(from: path, with: ["PReLU": { _ in try PReLU(name: "act") }]) is PReLU)
+    // Other programs' files do not say.
+    #expect(throws: FileError.self) { try Blueprint(contentsOf: golden("state_dict.safetensors")) }
   }
 
   @Test func `other classes are built by builders that are given`() throws {

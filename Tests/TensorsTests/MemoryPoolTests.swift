@@ -48,6 +48,26 @@ import Testing
     #expect(pool.statistics.systemAllocations == before)
   }
 
+  @Test func `what is kept goes back before memory is said to be out`() throws {
+    // A system with room for one block.
+    let isTaken = Locked(false)
+    let pool = MemoryPool(
+      limit: 1 << 20,
+      from: MemoryPool.System { _ in
+        isTaken.withLock { taken in
+          if taken { return nil }
+          taken = true
+          return 64
+        }
+      } free: { _ in
+        isTaken.withLock { $0 = false }
+      })
+    pool.deallocate(try pool.allocate(byteCount: 1000), byteCount: 1000)
+    let other = try pool.allocate(byteCount: 5000)
+    #expect(throws: TensorError.outOfMemory(byteCount: 100)) { try pool.allocate(byteCount: 100) }
+    pool.deallocate(other, byteCount: 5000)
+  }
+
   @Test func `a block that is too large to keep drives nothing out`() throws {
     let pool = MemoryPool(limit: 10_000)
     pool.deallocate(try pool.allocate(byteCount: 8192), byteCount: 8192)

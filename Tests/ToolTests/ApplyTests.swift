@@ -109,6 +109,66 @@ import Testing
     }
   }
 
+  @Test func `apply takes the layer that is named from the file of a network`() throws {
+    let x = try Tensor.randomNormal([2, 3, 6, 5], seed: 1)
+    try NPY.write(x, to: folder.file("x.npy"))
+    var tensors: [String: Tensor] = ["model.1.weight": try .ones([3, 3, 3, 3]), "model.1.bias": try .ones([3])]
+    for name in ["model.2", "model.20", "head"] {
+      tensors["\(name).weight"] = try .randomNormal([3], seed: UInt64(name.count))
+      tensors["\(name).bias"] = try .randomNormal([3], seed: UInt64(name.count) + 10)
+    }
+    try SafetensorsFile.write(tensors, to: folder.file("w.safetensors"))
+    for name in ["model.2", "head"] {
+      _ = try run("apply", "x.npy", "-o", "y.npy", "--weights", "w.safetensors", "--layer", name)
+      let norm = try InstanceNorm2D(numOfMaps: 3, name: name)
+      try norm.load(from: folder.file("w.safetensors"))
+      #expect(try bits(array("y.npy")) == bits(norm(x)))
+    }
+    // The only layer of normalisation needs no name, though there are others; nor does one that has no name.
+    for name in ["model.2", ""] {
+      let prefix = name.isEmpty ? "" : name + "."
+      try SafetensorsFile.write(
+        [
+          prefix + "weight": tensors["model.2.weight"]!, prefix + "bias": tensors["model.2.bias"]!,
+          "model.1.weight": .ones([3, 3, 3, 3]), "model.1.bias": .ones([3]),
+        ], to: folder.file("one.safetensors"))
+      _ = try run("apply", "x.npy", "-o", "a.npy", "--weights", "w.safetensors", "--layer", "model.2")
+      _ = try run("apply", "x.npy", "-o", "b.npy", "--weights", "one.safetensors")
+      _ = try run("apply", "x.npy", "-o", "c.npy", "--weights", "one.safetensors", "--layer", name)
+      #expect(try bytes(of: folder.file("a.npy")) == bytes(of: folder.file("b.npy")))
+      #expect(try bytes(of: folder.file("a.npy")) == bytes(of: folder.file("c.npy")))
+    }
+  }
+
+  @Test func `apply --norm batch normalises by the running statistics in a file of weights`() throws {
+    let x = try Tensor.randomNormal([2, 3, 6, 5], mean: 4, seed: 1)
+    try NPY.write(x, to: folder.file("x.npy"))
+    for affine in [true, false] {
+      let tracking = try BatchNorm2D(numOfMaps: 3, affine: affine, name: "n")
+      for seed in 2..<5 { try tracking(.randomNormal([4, 3, 6, 5], mean: 1, deviation: 3, seed: UInt64(seed))) }
+      try tracking.save(to: folder.file("w.safetensors"))
+      _ = try run("apply", "x.npy", "-o", "y.npy", "--norm", "batch", "--weights", "w.safetensors")
+      tracking.evalMode()
+      #expect(try bits(array("y.npy")) == bits(tracking(x)))
+    }
+    // A file without them, as this library writes of a layer that tracks none, leaves the data's own.
+    try BatchNorm2D(numOfMaps: 3, trackRunningStats: false).save(to: folder.file("w.safetensors"))
+    _ = try run("apply", "x.npy", "-o", "y.npy", "--norm", "batch", "--weights", "w.safetensors")
+    _ = try run("apply", "x.npy", "-o", "z.npy", "--norm", "batch")
+    #expect(try bytes(of: folder.file("y.npy")) == bytes(of: folder.file("z.npy")))
+  }
+
+  @Test func `an array of no values comes out as it went in, however many planes it has`() throws {
+    for shape in [[1 << 62, 3, 1, 0], [1, 3, 0, 4], [1 << 40, 3, 8, 0]] as [Shape] {
+      try NPY.write(.zeros(shape), to: folder.file("x.npy"))
+      try NPY.write(.zeros([1, 3, 2, 2]), to: folder.file("style.npy"))
+      _ = try run("apply", "x.npy", "-o", "y.npy")
+      #expect(try array("y.npy").shape == shape)
+      _ = try run("transfer", "x.npy", "style.npy", "-o", "z.npy")
+      #expect(try array("z.npy").shape == shape)
+    }
+  }
+
   @Test func `apply normalises by what a type shares`() throws {
     let x = try Tensor.randomNormal([3, 4, 6, 5], mean: 2, seed: 1)
     try NPY.write(x, to: folder.file("x.npy"))

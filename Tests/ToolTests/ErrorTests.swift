@@ -22,6 +22,8 @@ import Testing
     try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
     try Picture(colors: .randomUniform([1, 3, 9, 8], seed: 1)).write(to: folder.file("tall.png"))
     try write("text".utf8, to: folder.file("text.png"))
+    try write("<?xml version='1.0'?><svg/>".utf8, to: folder.file("drawing.png"))
+    try write("%PDF-1.4".utf8, to: folder.file("document.pdf"))
     try write("text".utf8, to: folder.file("text.npy"))
     try write("text".utf8, to: folder.file("text.safetensors"))
     try write([], to: folder.file("empty.jpg"))
@@ -30,6 +32,15 @@ import Testing
     try SafetensorsFile.write(["weight": .ones([4]), "bias": .zeros([4])], to: folder.file("four.safetensors"))
     try SafetensorsFile.write(["weight": .ones([3])], to: folder.file("half.safetensors"))
     try SafetensorsFile.write(["a.weight": .ones([3]), "b.weight": .ones([3])], to: folder.file("two.safetensors"))
+    let weights = try (0..<12).map { ("net.\($0).weight", try Tensor.ones([3])) }
+    try SafetensorsFile.write(Dictionary(uniqueKeysWithValues: weights), to: folder.file("many.safetensors"))
+    try SafetensorsFile.write(
+      ["weight": .ones([8, 3, 3, 3]), "bias": .zeros([8])], to: folder.file("convolution.safetensors"))
+    try SafetensorsFile.write(
+      ["weight": Tensor([1, 1e300, 1]), "bias": .zeros([3])], to: folder.file("large.safetensors"))
+    try write(
+      [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50], to: folder.file("weights.pth"))
+    try write(bytes(of: folder.file("in.png")), to: folder.file("picture.npy"))
     for name in ["out.png", "out.npy", "out.safetensors"] { try write("old".utf8, to: folder.file(name)) }
     try FileManager.default.createDirectory(atPath: folder.file("folder.png"), withIntermediateDirectories: true)
   }
@@ -50,7 +61,10 @@ import Testing
 
   static let faults: [Fault] = [
     // Usage.
-    Fault("nonsense", 64, "nonsense"),
+    Fault("nonsense", 64, "no verb 'nonsense'", "selftest"),
+    Fault("aply in.png -o out.png", 64, "'aply'", "did you mean 'apply'?"),
+    Fault("STATS x.npy", 64, "did you mean 'stats'?"),
+    Fault("tsats x.npy", 64, "did you mean 'stats'?"),
     Fault("apply", 64, "<input>"),
     Fault("apply in.png", 64, "--output"),
     Fault("apply in.png -o", 64, "-o"),
@@ -76,6 +90,13 @@ import Testing
     Fault("apply in.png -o out.png --layout hwc", 64, "--layout", "hwc", "nchw"),
     Fault("apply in.png -o out.png --threads 0", 64, "--threads", "0"),
     Fault("apply in.png -o out.png --threads -2", 64, "--threads", "-2"),
+    Fault("apply in.png -o out.png --threads 257", 64, "--threads", "1 to 256", "257"),
+    Fault("bench --threads 100000", 64, "--threads", "1 to 256", "100000"),
+    Fault("apply in.png -o out.png --layer a", 64, "--layer", "--weights"),
+    Fault("apply in.png -o out.png --weights two.safetensors --layer c", 64, "--layer", "'c'", "there is 'a', 'b'"),
+    Fault(
+      "apply in.png -o out.png --weights many.safetensors --layer net.12", 64,
+      "nearest of its 12 layers: 'net.1', 'net.10'"),
     Fault("apply in.png -o out.png --no-affine --scale 1", 64, "--no-affine", "--scale"),
     Fault("apply in.png -o out.png --weights four.safetensors --bias 1", 64, "--weights", "--bias"),
     Fault("apply in.png -o out.png --device quantum", 64, "--device", "quantum", "cpu"),
@@ -97,6 +118,14 @@ import Testing
     Fault("fit in.png in.png -o out.safetensors --optimizer lbfgs", 64, "--optimizer", "lbfgs", "adam"),
     Fault("fit in.png in.png -o out.safetensors --seed -1", 64, "--seed", "-1"),
     Fault("stats", 64, "<input>"),
+    Fault("stats in.png --page -1", 64, "--page", "-1"),
+    Fault("stats in.png --page 1", 1, "in.png", "page 1", "1 page"),
+    Fault("stats x.npy --page 0", 64, "--page", "x.npy"),
+    Fault("stats in.png --max-pixels 0", 64, "--max-pixels", "0"),
+    Fault("stats in.png --max-pixels 71", 1, "in.png", "9 x 8", "72", "71"),
+    Fault("transfer in.png in.png -o out.png --style-page -1", 64, "--style-page", "-1"),
+    Fault("apply drawing.png -o out.png", 1, "drawing.png", "a drawing", "PNG"),
+    Fault("apply document.pdf -o out.png", 1, "document.pdf", "PDF"),
     Fault("figure", 64, "--output"),
     Fault("figure -o out.jpg", 64, "--output", ".svg", ".png", "out.jpg"),
     Fault("figure -o out.npy", 64, "--output", "out.npy"),
@@ -105,7 +134,11 @@ import Testing
     // Files.
     Fault("apply missing.png -o out.png", 1, "missing.png", "No such file"),
     Fault("apply missing.npy -o out.npy", 1, "missing.npy", "No such file"),
-    Fault("apply two\nlines.png -o out.png", 1, "two lines.png"),
+    Fault("apply two\nlines\u{1B}.png -o out.png", 1, #"two\nlines\x1B.png"#),
+    Fault("apply in.png -o two\nlines.xyz", 64, #"'two\nlines.xyz'"#),
+    Fault("apply weights.pth -o out.png", 1, "weights.pth", "pickle", "safetensors.torch.save_file"),
+    Fault("apply in.png -o out.png --weights weights.pth", 1, "weights.pth", "pickle", "safetensors.torch.save_file"),
+    Fault("apply picture.npy -o out.npy", 1, "picture.npy", "it is a picture (PNG)"),
     Fault("apply text.png -o out.png", 1, "text.png", "not a picture"),
     Fault("apply empty.jpg -o out.png", 1, "empty.jpg", "not a picture"),
     Fault("apply text.npy -o out.npy", 1, "text.npy", "not an .npy file"),
@@ -117,13 +150,17 @@ import Testing
     Fault("transfer in.png nothing.npy -o out.png", 1, "nothing.npy", "no values"),
     Fault("fit in.png in.png -o out.safetensors --steps 1 --learn-rate 1e300 --optimizer sgd", 1, "--learn-rate"),
     Fault("apply x.npy -o out.png", 1, "out.png", "(2, 3, 4, 5)"),
+    Fault("apply in.png -o missing.png/", 1, "missing.png/", "slash"),
     Fault("apply in.png -o folder.png", 1, "folder.png", "folder"),
     Fault("apply in.png -o missing/out.png", 1, "missing/out.png", "No such file"),
     Fault("apply in.png -o out.png --weights missing.safetensors", 1, "missing.safetensors", "No such file"),
     Fault("apply in.png -o out.png --weights text.safetensors", 1, "text.safetensors", "truncated"),
     Fault("apply in.png -o out.png --weights four.safetensors", 1, "four.safetensors", "(3,)", "(4,)"),
     Fault("apply in.png -o out.png --weights half.safetensors", 1, "half.safetensors", "bias"),
-    Fault("apply in.png -o out.png --weights two.safetensors", 1, "two.safetensors", "got 2: a, b"),
+    Fault("apply in.png -o out.png --weights two.safetensors", 1, "two.safetensors", "got 2: a, b;", "--layer"),
+    Fault("apply in.png -o out.png --weights many.safetensors", 1, "got 12: net.0, net.1, net.10", "--layer"),
+    Fault("apply in.png -o out.png --weights convolution.safetensors", 1, "none among 2 tensors"),
+    Fault("apply in.png -o out.png --weights large.safetensors", 1, "1e+300", "float32"),
     Fault("transfer in.png missing.png -o out.png", 1, "missing.png"),
     Fault("transfer x.npy x.npy -o out.npy", 1, "x.npy", "one picture"),
     Fault("fit in.png tall.png -o out.safetensors", 1, "tall.png", "(1, 3, 9, 8)", "(1, 3, 8, 9)"),
@@ -172,40 +209,6 @@ import Testing
     #expect(tool.errors == "instnorm: out.npy: cannot be written: File too large\n")
     #expect(try bytes(of: folder.file("out.npy")) == Array("old".utf8))
     #expect(!folder.contents.contains { $0.hasPrefix(".") })
-  }
-
-  @Test func `a signal leaves nothing half written`() throws {
-    try NPY.write(.zeros([1, 3, 2000, 4000]), to: folder.file("large.npy"))
-    let script = """
-      '\(Tool.path("instnorm"))' apply large.npy -o out.npy & tool=$!
-      while [ -z "$(ls -A | grep '^.instnorm-')" ] && readlink /proc/$tool/exe >/dev/null; do :; done
-      kill -TERM $tool; wait $tool
-      """
-    // The write may be over before the signal arrives; then try again.
-    for _ in 0..<10 {
-      try write("old".utf8, to: folder.file("out.npy"))
-      let shell = try Tool(shell: script, in: folder.path)
-      #expect(!folder.contents.contains { $0.hasPrefix(".") }, "a temporary file was left")
-      if shell.status == 128 + SIGTERM {
-        #expect(try bytes(of: folder.file("out.npy")) == Array("old".utf8))
-        return
-      }
-    }
-    Issue.record("no signal came in time")
-  }
-
-  @Test func `a signal that is ignored stays so`() throws {
-    let fifo = folder.file("fifo.npy")
-    #expect(mkfifo(fifo, 0o600) == 0)
-    // It waits for a reader; the hangup must not end it.
-    let shell = try Tool(
-      shell: """
-        trap '' HUP
-        '\(Tool.path("instnorm"))' apply x.npy -o fifo.npy & tool=$!
-        sleep 0.3; kill -HUP $tool; sleep 0.1; timeout 20 cat fifo.npy >piped.npy; wait $tool
-        """, in: folder.path)
-    #expect(shell.status == 0, "\(shell.errors)")
-    #expect(try NPY.read(from: folder.file("piped.npy")).shape == [2, 3, 4, 5])
   }
 
   @Test(arguments: faults)

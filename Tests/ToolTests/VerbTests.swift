@@ -144,7 +144,8 @@ import Testing
     }
     let apply = try run("apply", "--help")
     for option in [
-      "--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layout", "--device", "--threads",
+      "--output", "--epsilon", "--no-affine", "--scale", "--bias", "--weights", "--layer", "--layout", "--device",
+      "--threads",
     ] {
       #expect(apply.contains(option))
     }

@@ -1,5 +1,5 @@
 /*
- * Instance normalisation for C, and for whatever calls C. Link with libInstanceNormC.
+ * Instance, layer, group and batch normalisation for C, and for whatever calls C. Link with libInstanceNormC.
  *
  * Data x of shape (N, C, spatial...), picture t and map i, plane (t, i) the values of one map of one picture:
  *
@@ -7,11 +7,16 @@
  *     n         = scale[i] (x - mean) / sqrt(var + epsilon) + bias[i]
  *     y         = activation(n), activation(n) + residual or activation(n + residual)
  *
+ * Of layer, group and batch normalisation the means are over all planes that share, which options->sharing says.
+ *
  * All memory is the caller's and is neither kept nor freed. Pointers are aligned to their values' size. Outputs
  * lie apart from each other and from all inputs, but may take an input's place (the same address): y that of x or
  * residual, dx that of dy, x or residual, dresidual that of dy or residual, dscale that of scale and dbias that of
  * bias. A call's results have the same bits in place or not and for any number of threads. Any number of threads may
  * call at once.
+ *
+ * A call that cannot have the memory that it needs says so (INSTNORM_OUT_OF_MEMORY) and leaves the next one as it was.
+ * It takes 24 KiB of its thread's stack at most, so that a stack of 32 KiB will do.
  *
  *     float x[2 * 3 * 64 * 64], y[2 * 3 * 64 * 64];
  *     ...
@@ -68,6 +73,30 @@ typedef enum instnorm_residual_place {
   INSTNORM_BEFORE_ACTIVATION = 1
 } instnorm_residual_place;
 
+/* Which planes share their mean and variance. */
+typedef enum instnorm_sharing {
+  /* None: instance normalisation. */
+  INSTNORM_INSTANCE = 0,
+  /* All maps of a picture. */
+  INSTNORM_LAYER = 1,
+  /* Groups of neighbouring maps of a picture, options->groups of them. */
+  INSTNORM_GROUP = 2,
+  /* All pictures of a map: batch normalisation in training. */
+  INSTNORM_BATCH = 3,
+  /* None is taken: mean and inv_std are given, as of batch normalisation in evaluation. */
+  INSTNORM_GIVEN = 4
+} instnorm_sharing;
+
+/* What scale and bias have values for. */
+typedef enum instnorm_grain {
+  /* Each map: C values. */
+  INSTNORM_BY_MAP = 0,
+  /* Each map of each picture: N C values, such as a style of each picture's own. */
+  INSTNORM_BY_PLANE = 1,
+  /* Each place of a picture: C plane_size values, map by map, as of layer normalisation by element. */
+  INSTNORM_BY_ELEMENT = 2
+} instnorm_grain;
+
 /* Shape, type and order of the data. All of x, y, residual and their gradients have the same. */
 typedef struct instnorm_planes {
   int64_t images;     /* N, 0 or more */
@@ -83,7 +112,10 @@ typedef struct instnorm_options {
   instnorm_activation activation;        /* INSTNORM_NO_ACTIVATION */
   double negative_slope;                 /* 0.01; of leaky ReLU alone */
   instnorm_residual_place residual_place; /* INSTNORM_AFTER_ACTIVATION */
-  int32_t threads;                       /* 0: one for each core; or how many at most */
+  int32_t threads;                       /* 0: one for each core; or how many at most, up to 256 */
+  instnorm_sharing sharing;              /* INSTNORM_INSTANCE */
+  int64_t groups;                        /* 1; of INSTNORM_GROUP alone, a divisor of C */
+  instnorm_grain grain;                  /* INSTNORM_BY_MAP */
 } instnorm_options;
 
 /* The options that NULL stands for, to change some of. */
@@ -92,10 +124,11 @@ instnorm_options instnorm_default_options(void);
 /*
  * y from x.
  *
- *   scale, bias    C values, float64 for float64 data and float32 for all other; NULL for 1 and 0
+ *   scale, bias    C values or as many as options->grain says, float64 for float64 data and float32 for all other; NULL
+ *                  for 1 and 0
  *   residual       NULL for none
- *   mean, inv_std  receive N C values each, the plane's mean and 1 / sqrt(var + epsilon); NULL where they are not
- *                  wanted. instnorm_backward takes them.
+ *   mean, inv_std  receive N C values each, the mean of the planes that share and 1 / sqrt(var + epsilon); NULL where
+ *                  they are not wanted. instnorm_backward takes them. With INSTNORM_GIVEN they are read.
  */
 instnorm_status instnorm_forward(const instnorm_planes *planes, const instnorm_options *options, const void *x,
                                  const void *scale, const void *bias, const void *residual, void *y, double *mean,
@@ -108,7 +141,8 @@ instnorm_status instnorm_forward(const instnorm_planes *planes, const instnorm_o
  *                                      residual only where it is added before one.
  *   mean, inv_std                      as instnorm_forward gave them
  *   dx                                 receives the gradient by x; NULL where it is not wanted
- *   dscale, dbias                      receive C values each, typed as scale and bias; NULL where they are not wanted
+ *   dscale, dbias                      receive as many values as scale and bias have, typed as they are; NULL where they
+ *                                      are not wanted. By element, both are or neither.
  *   dresidual                          receives the gradient by the residual; NULL where it is not wanted
  */
 instnorm_status instnorm_backward(const instnorm_planes *planes, const instnorm_options *options, const void *dy,

@@ -18,21 +18,23 @@ struct ElementSets: ~Copyable {
   /// Nil for what has another way.
   static func of(
     _ planes: Planes, _ sharing: MomentSharing?, _ scale: ParameterValues, _ bias: ParameterValues
-  ) throws -> ElementSets? {
+  ) throws(TensorError) -> ElementSets? {
     guard let sharing, sharing != .batch else { return nil }
     // One value for all is no parameter by element unless the other is.
     guard planes.size == 1 || scale.isByElement || bias.isByElement else { return nil }
     let sets = PlaneSets(sharing, of: planes)
     guard sets.width > 1 || planes.size > 1, sets.areContiguous(planes) else { return nil }
-    for parameter in [scale, bias] where parameter.base != nil {
-      guard !parameter.isDouble, parameter.grain == .element || parameter.grain == .map && planes.size == 1 else {
-        return nil
-      }
+    func fits(_ parameter: ParameterValues) -> Bool {
+      parameter.base == nil
+        || !parameter.isDouble && (parameter.grain == .element || parameter.grain == .map && planes.size == 1)
     }
+    guard fits(scale), fits(bias) else { return nil }
     return try ElementSets(planes, sets, scale, bias)
   }
 
-  private init(_ planes: Planes, _ sets: PlaneSets, _ scale: ParameterValues, _ bias: ParameterValues) throws {
+  private init(
+    _ planes: Planes, _ sets: PlaneSets, _ scale: ParameterValues, _ bias: ParameterValues
+  ) throws(TensorError) {
     self.sets = sets
     self.planes = planes
     size = sets.width * planes.size
@@ -97,7 +99,9 @@ struct ElementNorm: NormWithStatistics {
   private let lookup: ElementSets.Lookup
 
   /// Normalises a call that has parameters by element; false where that has another way.
-  static func run(_ call: NormCall, _ kernels: Kernels?, on backend: CPUBackend, threads: Int) throws -> Bool {
+  static func run(
+    _ call: NormCall, _ kernels: Kernels?, on backend: CPUBackend, threads: Int
+  ) throws(TensorError) -> Bool {
     guard call.output != nil, let tuned = TunedForm(kernels, elementsOf: call),
       let sets = try ElementSets.of(call.planes, call.sharing, call.scale, call.bias)
     else { return false }
@@ -111,16 +115,16 @@ struct ElementNorm: NormWithStatistics {
     return true
   }
 
-  func normalize(_ part: Part, threads: Int) {
+  func normalize(_ part: Part, threads: Int) throws(TensorError) {
     guard let output = call.output, let mean = call.mean, let invStd = call.invStd else { return }
     let first = part.sets.lowerBound
-    lookup.forEachPiece(sets: part.sets.count, threads: threads) { index, range in
+    try lookup.forEachPiece(sets: part.sets.count, threads: threads) { (index, range) throws(TensorError) in
       let set = first + index
       let plane = lookup.planes(of: set).lowerBound
       guard
         var elements = lookup.elements(set, from: range.lowerBound, mean: mean[plane], invStd: invStd[plane])
       else {
-        if range.lowerBound == 0 { plain(set) }
+        if range.lowerBound == 0 { try plain(set) }
         return
       }
       let start = (set * lookup.size + range.lowerBound) * tuned.valueBytes
@@ -130,27 +134,32 @@ struct ElementNorm: NormWithStatistics {
     }
   }
 
-  private func plain(_ set: Int) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
-      for plane in lookup.planes(of: set) {
-        PlainNorm(call).normalize(call.planes.band(ofPlane: plane), block: block.baseAddress!)
-      }
+  private func plain(_ set: Int) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNorm.scratch(width: 1, size: call.planes.size))
+    for plane in lookup.planes(of: set) {
+      PlainNorm(call).normalize(call.planes.band(ofPlane: plane), block: scratch.address.doubles(share: 0))
     }
   }
 }
 
 extension ElementSets.Lookup {
   /// Shares the values of some sets among threads, in pieces.
-  func forEachPiece(sets: Int, threads: Int, _ body: (_ set: Int, _ range: Range<Int>) -> Void) {
+  func forEachPiece(
+    sets: Int, threads: Int, _ body: (_ set: Int, _ range: Range<Int>) throws(TensorError) -> Void
+  ) throws(TensorError) {
     let length = 8192
     let pieces = (size + length - 1) / length
     let values = sets * size
     let shares = ThreadedWork.shareCount(items: sets * pieces, values: values, threads: threads)
+    let failure = Failure()
     ThreadedWork.run(items: sets * pieces, values: values, shares: shares) { _, items in
-      for item in items {
-        let start = item % pieces * length
-        body(item / pieces, start..<min(start + length, size))
+      failure.catching { () throws(TensorError) in
+        for item in items {
+          let start = item % pieces * length
+          try body(item / pieces, start..<min(start + length, size))
+        }
       }
     }
+    try failure.check()
   }
 }

@@ -3,16 +3,20 @@ import Tensors
 
 extension CPUBackend {
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
-  package func run(_ call: NormCall) throws {
+  package func run(_ call: NormCall) throws(TensorError) { try run(call, threads: threads) }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormCall, threads: Int) throws(TensorError) {
     // No pictures are no share of the scratch either.
-    guard call.planes.count > 0 else { return }
+    // Nor is there anything to do for planes of nothing whose statistics nobody wants, however many they are.
+    guard call.planes.count > 0, call.planes.size > 0 || call.mean != nil || call.invStd != nil else { return }
     let regrouped = call.regrouped
     try normalize(regrouped, threads: threads)
     if regrouped.planes.images < call.planes.images { call.repeatStatistics(threads: threads) }
   }
 
   /// - Parameter threads: how many it may use.
-  func normalize(_ call: NormCall, threads: Int) throws {
+  func normalize(_ call: NormCall, threads: Int) throws(TensorError) {
     if try ElementNorm.run(call, kernels, on: self, threads: threads) { return }
     if call.planes.areContiguous {
       if let small = SmallPlanes(call, kernels, streamed: streamed) { return try small.run(on: self, threads: threads) }
@@ -24,14 +28,17 @@ extension CPUBackend {
   }
 
   /// - Throws: `TensorError.outOfMemory(byteCount:)`.
-  package func run(_ call: NormGradientCall) throws {
+  package func run(_ call: NormGradientCall) throws(TensorError) { try run(call, threads: threads) }
+
+  /// - Throws: `TensorError.outOfMemory(byteCount:)`.
+  package func run(_ call: NormGradientCall, threads: Int) throws(TensorError) {
     var call = call.regrouped
-    if call.planes.count > 0 { try takeGradient(&call) }
+    if call.planes.count > 0 { try takeGradient(&call, threads: threads) }
     call.writeParameterGradients()
   }
 
   /// Leaves in the call the planes that the sums are of, and what is still to be made of these.
-  private func takeGradient(_ call: inout NormGradientCall) throws {
+  private func takeGradient(_ call: inout NormGradientCall, threads: Int) throws(TensorError) {
     if try ElementGradients.run(call, kernels, threads: threads) {
       (call.scaleGradient, call.biasGradient) = (nil, nil)
       return

@@ -6,8 +6,8 @@ import Tensors
 /// round, else all.
 func forEachPicture(
   _ planes: Planes, _ segments: Segments, in images: Range<Int>, threads: Int,
-  _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws -> Void
-) throws {
+  _ body: (_ image: Int, _ room: PictureScratch, _ shares: Int) throws(TensorError) -> Void
+) throws(TensorError) {
   let pictureValues = planes.maps * planes.size
   let split = segments.split(images.count, of: pictureValues, threads: threads)
   let sizes = PictureScratch.Sizes(maps: planes.maps, segments: segments.count)
@@ -18,12 +18,14 @@ func forEachPicture(
     for image in images { try body(image, room, split.shares) }
     return
   }
-  try Failure.collect { failure in
-    ThreadedWork.run(items: images.count, values: images.count * pictureValues, shares: split.planes) { share, items in
-      let room = PictureScratch(address.raw(share: share), sizes)
-      for item in items { failure.catching { try body(images.lowerBound + item, room, 1) } }
+  let failure = Failure()
+  ThreadedWork.run(items: images.count, values: images.count * pictureValues, shares: split.planes) { share, items in
+    let room = PictureScratch(address.raw(share: share), sizes)
+    failure.catching { () throws(TensorError) in
+      for item in items { try body(images.lowerBound + item, room, 1) }
     }
   }
+  try failure.check()
 }
 
 /// What a picture's maps need while it is worked on.
@@ -92,6 +94,9 @@ struct PictureScratch {
       }
     }
   }
+
+  /// Whether the gradient of a map goes the plain way.
+  func isWide(_ map: Int) -> Bool { affine.isMissing(map) || slope.isMissing(map) }
 
   func sums(_ map: Int) -> ShiftedSums {
     ShiftedSums(shift: shifts[map], sum: doubles[map], square: doubles[sizes.padded + map])

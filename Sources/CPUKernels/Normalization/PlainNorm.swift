@@ -16,13 +16,21 @@ struct PlainNorm {
     self.call = call
   }
 
-  /// How many float64 values of scratch a band needs.
-  static func scratch(width: Int = bandWidth) -> Int { 2 * width * blockPitch }
+  /// How many float64 values of scratch a band of planes of some size needs: blocks of x and of the residual, and room
+  /// to merge moments in, twice.
+  static func scratch(width: Int = bandWidth, size: Int) -> Int {
+    width * (2 * blockPitch + 2 * reductionDepth(size) * MemoryLayout<Moments>.stride / 8)
+  }
+
+  /// Where in a block's scratch moments are merged.
+  static func levels(of block: UnsafeMutablePointer<Double>, width: Int) -> UnsafeMutablePointer<Moments> {
+    UnsafeMutableRawPointer(block + 2 * width * blockPitch).assumingMemoryBound(to: Moments.self)
+  }
 
   /// Normalises the planes of a band, each by its own moments.
   ///
   /// - Parameters:
-  ///   - block: room for ``scratch(width:)`` values.
+  ///   - block: room for ``scratch(width:size:)`` values.
   ///   - target: where y goes, if not to the call's output.
   func run(_ band: Band, block: UnsafeMutablePointer<Double>, into target: Run? = nil) {
     let source = Run(call.input, call.planes.dtype, band, stride: call.planes.stride)
@@ -41,13 +49,10 @@ struct PlainNorm {
     into moments: UnsafeMutablePointer<Moments>
   ) {
     let source = Run(call.input, call.planes.dtype, band, stride: call.planes.stride)
-    let depth = reductionDepth(call.planes.size)
-    withUnsafeTemporaryAllocation(of: Moments.self, capacity: depth * band.width) { levels in
-      guard let pieces = levels.baseAddress else { return }
-      pieces.initialize(repeating: Moments(), count: levels.count)
-      planeMoments(of: source, call.planes.size, prescale: prescale, block: block, into: pieces)
-      moments.update(from: pieces, count: band.width)
-    }
+    let pieces = Self.levels(of: block, width: band.width)
+    pieces.initialize(repeating: Moments(), count: reductionDepth(call.planes.size) * band.width)
+    planeMoments(of: source, call.planes.size, prescale: prescale, block: block, into: pieces)
+    moments.update(from: pieces, count: band.width)
   }
 
   /// The largest magnitude in a plane; what is not finite, if there is such.
@@ -60,7 +65,7 @@ struct PlainNorm {
   /// ``run(_:block:into:)``.
   func normalize(_ band: Band, block: UnsafeMutablePointer<Double>, into target: Run? = nil) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
-    withUnsafeTemporaryAllocation(of: Standardization.self, capacity: band.width) { standardizations in
+    withUnsafeTemporaryAllocation(of: Standardization.self, capacity: bandWidth) { standardizations in
       guard let base = standardizations.baseAddress else { return }
       for run in 0..<band.width {
         let plane = band.firstPlane + run
@@ -143,29 +148,27 @@ private func withStandardizations(
   _ body: (UnsafeMutablePointer<Standardization>) -> Void
 ) {
   let width = source.width
-  withUnsafeTemporaryAllocation(of: Moments.self, capacity: reductionDepth(planeSize) * width) { levels in
-    withUnsafeTemporaryAllocation(of: Standardization.self, capacity: width) { buffer in
-      guard let moments = levels.baseAddress, let standardizations = buffer.baseAddress else { return }
-      moments.initialize(repeating: Moments(), count: levels.count)
-      planeMoments(of: source, planeSize, block: block, into: moments)
-      for run in 0..<width {
-        standardizations[run] = Standardization(moments[run], epsilon: epsilon, prescale: 1)
-      }
-      if source.dtype == .float64 {
-        for run in 0..<width where Standardization.leftRange(moments[run], epsilon: epsilon) {
-          // Rare: one plane at a time, by the same walk with the values brought into range.
-          let magnitude = largestMagnitude(in: source, run, planeSize, block: block)
-          let prescale = Standardization.prescale(magnitude: magnitude)
-          withUnsafeTemporaryAllocation(of: Moments.self, capacity: levels.count) { again in
-            guard let again = again.baseAddress else { return }
-            again.initialize(repeating: Moments(), count: levels.count)
-            planeMoments(of: source, planeSize, prescale: prescale, block: block, into: again)
-            standardizations[run] = Standardization(again[run], epsilon: epsilon, prescale: prescale)
-          }
-        }
-      }
-      body(standardizations)
+  let moments = PlainNorm.levels(of: block, width: width)
+  let levelCount = reductionDepth(planeSize) * width
+  moments.initialize(repeating: Moments(), count: levelCount)
+  withUnsafeTemporaryAllocation(of: Standardization.self, capacity: bandWidth) { buffer in
+    guard let standardizations = buffer.baseAddress else { return }
+    planeMoments(of: source, planeSize, block: block, into: moments)
+    for run in 0..<width {
+      (standardizations + run).initialize(to: Standardization(moments[run], epsilon: epsilon, prescale: 1))
     }
+    if source.dtype == .float64 {
+      for run in 0..<width where Standardization.leftRange(moments[run], epsilon: epsilon) {
+        // Rare: one plane at a time, by the same walk with the values brought into range.
+        let magnitude = largestMagnitude(in: source, run, planeSize, block: block)
+        let prescale = Standardization.prescale(magnitude: magnitude)
+        let again = moments + levelCount
+        again.initialize(repeating: Moments(), count: levelCount)
+        planeMoments(of: source, planeSize, prescale: prescale, block: block, into: again)
+        standardizations[run] = Standardization(again[run], epsilon: epsilon, prescale: prescale)
+      }
+    }
+    body(standardizations)
   }
 }
 
@@ -207,19 +210,22 @@ private func largestMagnitude(
 
 extension PlainNorm: NormPasses {
   /// Normalises each plane by its own moments.
-  func runAlone(threads: Int) throws {
-    try Part.all(of: call.planes).forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
+  func runAlone(threads: Int) throws(TensorError) {
+    let scratch = Self.scratch(size: call.planes.size)
+    try Part.all(of: call.planes).forEachBand(call.planes, scratch: scratch, threads: threads) {
       run($0, block: $1)
     }
   }
 
-  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws {
-    try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws(TensorError) {
+    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
       self.moments(of: $0, block: $1, into: moments + $0.firstPlane)
     }
   }
 
-  func normalize(_ part: Part, threads: Int) throws {
-    try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) { normalize($0, block: $1) }
+  func normalize(_ part: Part, threads: Int) throws(TensorError) {
+    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
+      normalize($0, block: $1)
+    }
   }
 }

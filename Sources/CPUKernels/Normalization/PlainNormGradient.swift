@@ -11,12 +11,15 @@ struct PlainNormGradient {
     self.call = call
   }
 
-  static func scratch(width: Int = bandWidth) -> Int { 3 * width * blockPitch }
+  /// As ``PlainNorm/scratch(width:size:)``: blocks of dy, x and the residual, and room to merge sums in.
+  static func scratch(width: Int = bandWidth, size: Int) -> Int {
+    width * (3 * blockPitch + reductionDepth(size) * MemoryLayout<GradientSums>.stride / 8)
+  }
 
   /// The sums of the planes of a band and, if asked for, dx and dn, where planes share with no other.
   ///
   /// - Parameters:
-  ///   - block: room for ``scratch(width:)`` values.
+  ///   - block: room for ``scratch(width:size:)`` values.
   ///   - target: where dx goes, if not to the call's own.
   ///   - residualTarget: where dn goes, likewise.
   func run(
@@ -30,20 +33,18 @@ struct PlainNormGradient {
   func sums(of band: Band, block: UnsafeMutablePointer<Double>) {
     let planes = call.planes
     let blocks = GradientBlocks(call, band, block)
-    withUnsafeTemporaryAllocation(of: GradientSums.self, capacity: reductionDepth(planes.size) * band.width) { levels in
-      guard let pieces = levels.baseAddress else { return }
-      pieces.initialize(repeating: GradientSums(), count: levels.count)
-      reduce(0, planes.size, width: band.width, into: pieces) { start, count, results in
-        blocks.load(start, count)
-        for run in 0..<band.width {
-          blocks.scaleByElement(run, start, count)
-          results[run] = GradientSums(gradient: blocks.dn(run), xhat: blocks.xhat(run), count)
-        }
-      }
+    let pieces = UnsafeMutableRawPointer(block + 3 * band.width * blockPitch).assumingMemoryBound(to: GradientSums.self)
+    pieces.initialize(repeating: GradientSums(), count: reductionDepth(planes.size) * band.width)
+    reduce(0, planes.size, width: band.width, into: pieces) { start, count, results in
+      blocks.load(start, count)
       for run in 0..<band.width {
-        call.sums[band.firstPlane + run] = pieces[run].gradient
-        call.sums[planes.count + band.firstPlane + run] = pieces[run].product
+        blocks.scaleByElement(run, start, count)
+        results[run] = GradientSums(gradient: blocks.dn(run), xhat: blocks.xhat(run), count)
       }
+    }
+    for run in 0..<band.width {
+      call.sums[band.firstPlane + run] = pieces[run].gradient
+      call.sums[planes.count + band.firstPlane + run] = pieces[run].product
     }
   }
 
@@ -181,20 +182,23 @@ private struct GradientSums: Mergeable {
 
 extension PlainNormGradient: NormGradientPasses {
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) throws {
-    try Part.all(of: call.planes).forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
+  func runAlone(threads: Int) throws(TensorError) {
+    let scratch = Self.scratch(size: call.planes.size)
+    try Part.all(of: call.planes).forEachBand(call.planes, scratch: scratch, threads: threads) {
       run($0, block: $1)
     }
   }
 
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws {
-    try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) { sums(of: $0, block: $1) }
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
+    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
+      sums(of: $0, block: $1)
+    }
   }
 
   func writeGradient(
     of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
-  ) throws {
-    try part.forEachBand(call.planes, scratch: Self.scratch(), threads: threads) {
+  ) throws(TensorError) {
+    try part.forEachBand(call.planes, scratch: Self.scratch(size: call.planes.size), threads: threads) {
       gradient(of: $0, block: $1) { means[$0] }
     }
   }
@@ -204,22 +208,23 @@ extension PlainNormGradient: NormGradientPasses {
 
 extension PlainNormGradient {
   /// Adds dn xhat and dn of neighbouring values in memory, from one on, to what is there.
+  ///
+  /// - Parameter block: room for ``scratch(width:size:)`` values, of one plane.
   func addByElement(
-    _ first: Int, _ count: Int, _ products: UnsafeMutablePointer<Double>, _ sums: UnsafeMutablePointer<Double>
+    _ first: Int, _ count: Int, _ products: UnsafeMutablePointer<Double>, _ sums: UnsafeMutablePointer<Double>,
+    block: UnsafeMutablePointer<Double>
   ) {
     let planes = call.planes
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: Self.scratch(width: 1)) { block in
-      for index in 0..<count {
-        let (place, values) = (first + index, planes.maps * planes.size)
-        let (plane, start) =
-          planes.layout == .nchw
-          ? (place / planes.size, place % planes.size)
-          : (place / values * planes.maps + place % planes.maps, place % values / planes.maps)
-        let blocks = GradientBlocks(call, planes.band(ofPlane: plane), block.baseAddress!)
-        blocks.load(start, 1)
-        sums[index] += blocks.dn(0)[0]
-        products[index] += blocks.dn(0)[0] * blocks.xhat(0)[0]
-      }
+    for index in 0..<count {
+      let (place, values) = (first + index, planes.maps * planes.size)
+      let (plane, start) =
+        planes.layout == .nchw
+        ? (place / planes.size, place % planes.size)
+        : (place / values * planes.maps + place % planes.maps, place % values / planes.maps)
+      let blocks = GradientBlocks(call, planes.band(ofPlane: plane), block)
+      blocks.load(start, 1)
+      sums[index] += blocks.dn(0)[0]
+      products[index] += blocks.dn(0)[0] * blocks.xhat(0)[0]
     }
   }
 
@@ -227,7 +232,7 @@ extension PlainNormGradient {
   ///
   /// - Parameters:
   ///   - scale: receives (C, H W), of the scale's dtype. Likewise `bias`.
-  func sumByElement(scale: UnsafeMutableRawPointer, bias: UnsafeMutableRawPointer, threads: Int) throws {
+  func sumByElement(scale: UnsafeMutableRawPointer, bias: UnsafeMutableRawPointer, threads: Int) throws(TensorError) {
     let dtype: DType = call.scale.isDouble ? .float64 : .float32
     let (scale, bias) = (Run(contiguous: scale, dtype), Run(contiguous: bias, dtype))
     let planes = call.planes
@@ -235,11 +240,11 @@ extension PlainNormGradient {
     let room = bandWidth * blockPitch
     let values = planes.valueCount
     let shares = ThreadedWork.shareCount(items: bands.perImage, values: values, threads: threads)
-    let scratch = try Scratch(shares: shares, doublesPerShare: Self.scratch() + 2 * room)
+    let scratch = try Scratch(shares: shares, doublesPerShare: Self.scratch(size: planes.size) + 2 * room)
     let address = scratch.address
     ThreadedWork.run(items: bands.perImage, values: values, shares: shares) { share, items in
       let block = address.doubles(share: share)
-      let products = block + Self.scratch()
+      let products = block + Self.scratch(size: planes.size)
       let sums = products + room
       for index in items {
         for start in stride(from: 0, to: planes.size, by: blockLength) {
@@ -261,9 +266,8 @@ extension PlainNormGradient {
           let first = bands[index]
           for run in 0..<first.width {
             let element = (first.firstMap + run) * planes.size + start
-            for (values, target) in [(products + run * blockPitch, scale), (sums + run * blockPitch, bias)] {
-              target.store(element, count, from: values)
-            }
+            scale.store(element, count, from: products + run * blockPitch)
+            bias.store(element, count, from: sums + run * blockPitch)
           }
         }
       }

@@ -47,13 +47,13 @@ extension NormCall {
   /// Gives the statistics of the first picture to all.
   func repeatStatistics(threads: Int) {
     let shares = ThreadedWork.shareCount(items: planes.images - 1, values: planes.count, threads: threads)
+    func repeated(_ statistics: UnsafeMutablePointer<Double>?, _ images: Range<Int>) {
+      guard let statistics else { return }
+      for image in images { (statistics + (image + 1) * planes.maps).update(from: statistics, count: planes.maps) }
+    }
     ThreadedWork.run(items: planes.images - 1, values: planes.count, shares: shares) { _, items in
-      for statistics in [mean, invStd] {
-        guard let statistics else { continue }
-        for image in items {
-          (statistics + (image + 1) * planes.maps).update(from: statistics, count: planes.maps)
-        }
-      }
+      repeated(mean, items)
+      repeated(invStd, items)
     }
   }
 }

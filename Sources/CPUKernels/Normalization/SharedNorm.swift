@@ -10,17 +10,17 @@ protocol NormWithStatistics {
   var call: NormCall { get }
 
   /// Normalises each plane of a part by the statistics that the call has.
-  func normalize(_ part: Part, threads: Int) throws
+  func normalize(_ part: Part, threads: Int) throws(TensorError)
 }
 
 extension NormWithStatistics {
   /// Normalises sets whose planes lie one after the other: they share the statistics of one long plane.
-  func runOnSets(_ sets: PlaneSets, on backend: CPUBackend, threads: Int) throws {
+  func runOnSets(_ sets: PlaneSets, on backend: CPUBackend, threads: Int) throws(TensorError) {
     let planes = call.planes
     let scratch = try Scratch(shares: 1, doublesPerShare: 2 * sets.count)
     let means = scratch.address.doubles(share: 0)
     let inverses = means + sets.count
-    try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
+    try Part.forEach(of: planes, in: sets, threads: threads) { (part, threads) throws(TensorError) in
       let first = part.sets.lowerBound
       let size = sets.width * planes.size
       let long = NormCall(
@@ -40,15 +40,15 @@ extension NormWithStatistics {
 /// The two passes over memory that a normalisation is made of, each over any part of the planes.
 protocol NormPasses: NormWithStatistics {
   /// Normalises each plane by its own moments.
-  func runAlone(threads: Int) throws
+  func runAlone(threads: Int) throws(TensorError)
 
   /// Writes the moments of each plane of a part, by the plane's number.
-  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws(TensorError)
 }
 
 extension NormPasses {
   /// Takes statistics, unless they are given, and normalises, if that is asked for.
-  func run(on backend: CPUBackend, threads: Int) throws {
+  func run(on backend: CPUBackend, threads: Int) throws(TensorError) {
     let planes = call.planes
     guard let sharing = call.sharing else { return try normalize(.all(of: planes), threads: threads) }
     if call.output != nil, sharing.isOfSinglePlanes(planes) { return try runAlone(threads: threads) }
@@ -58,34 +58,36 @@ extension NormPasses {
   }
 
   /// Merges the moments of planes into those of sets.
-  private func runMerging(_ sets: PlaneSets, threads: Int) throws {
+  private func runMerging(_ sets: PlaneSets, threads: Int) throws(TensorError) {
     let planes = call.planes
     let scratch = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<Moments>.stride)
     let moments = scratch.address.raw(share: 0).bindMemory(to: Moments.self, capacity: planes.count)
-    try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
+    try Part.forEach(of: planes, in: sets, threads: threads) { (part, threads) throws(TensorError) in
       try takeMoments(of: part, into: moments, threads: threads)
-      for set in part.sets { share(set, of: sets, moments) }
+      for set in part.sets { try share(set, of: sets, moments) }
       if call.output != nil { try normalize(part, threads: threads) }
     }
   }
 
   /// Gives all planes of a set the statistics of their merged moments.
-  private func share(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) {
+  private func share(
+    _ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>
+  ) throws(TensorError) {
     var total = merged(set, of: sets, moments)
     var prescale = 1.0
     if isOutOfRange(total) {
       // Rare: of planes so extreme, moments are taken again, in float64 and brought into its range.
-      withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
-        let (plain, block) = (PlainNorm(call), block.baseAddress!)
-        let bands = (0..<sets.width).map { call.planes.band(ofPlane: sets[set, $0]) }
-        if call.planes.dtype == .float64 {
-          // Where one is NaN, so is the set.
-          let largest = bands.reduce(0.0) { max($0, plain.largestMagnitude(in: $1, block: block)) }
-          prescale = Standardization.prescale(magnitude: largest)
-        }
-        for band in bands {
-          plain.moments(of: band, prescale: prescale, block: block, into: moments + band.firstPlane)
-        }
+      let scratch = try Scratch(shares: 1, doublesPerShare: PlainNorm.scratch(width: 1, size: call.planes.size))
+      let (plain, block) = (PlainNorm(call), scratch.address.doubles(share: 0))
+      func band(_ member: Int) -> Band { call.planes.band(ofPlane: sets[set, member]) }
+      if call.planes.dtype == .float64 {
+        // Where one is NaN, so is the set.
+        var largest = 0.0
+        for member in 0..<sets.width { largest = max(largest, plain.largestMagnitude(in: band(member), block: block)) }
+        prescale = Standardization.prescale(magnitude: largest)
+      }
+      for member in 0..<sets.width {
+        plain.moments(of: band(member), prescale: prescale, block: block, into: moments + sets[set, member])
       }
       total = merged(set, of: sets, moments)
     }
@@ -123,15 +125,15 @@ protocol NormGradientPasses {
   var call: NormGradientCall { get }
 
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) throws
+  func runAlone(threads: Int) throws(TensorError)
 
   /// Writes the sums of each plane of a part to the call's, and the largest |dn| to `largest`, by the plane's number;
   /// infinity for a plane that the next pass is to take the plain way.
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError)
 
   /// Writes dx and dn of each plane of a part.
   func writeGradient(
-    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int) throws
+    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int) throws(TensorError)
 }
 
 /// A ``SetMeans`` for each plane.
@@ -143,12 +145,12 @@ struct MeansByPlane {
 }
 
 extension NormGradientPasses {
-  func run(threads: Int) throws {
+  func run(threads: Int) throws(TensorError) {
     let isAlone = call.sharing?.isOfSinglePlanes(call.planes) == true
     try isAlone ? runAlone(threads: threads) : runShared(threads: threads)
   }
 
-  private func runShared(threads: Int) throws {
+  private func runShared(threads: Int) throws(TensorError) {
     let planes = call.planes
     // Statistics that were given do not depend on x; then nothing is taken off.
     let sets = PlaneSets(call.sharing ?? .instance, of: planes)
@@ -157,7 +159,7 @@ extension NormGradientPasses {
     let means = MeansByPlane(gradient: address, product: address + planes.count)
     let floats = try Scratch(shares: 1, bytesPerShare: planes.count * MemoryLayout<Float>.stride)
     let largest = floats.address.raw(share: 0).bindMemory(to: Float.self, capacity: planes.count)
-    try Part.forEach(of: planes, in: sets, threads: threads) { part, threads in
+    try Part.forEach(of: planes, in: sets, threads: threads) { (part, threads) throws(TensorError) in
       try takeSums(of: part, largest: largest, threads: threads)
       if call.inputGradient == nil { return }
       for set in part.sets { share(set, of: sets, means) }
@@ -240,8 +242,9 @@ struct Part {
 
   /// Calls `body` with parts that make up all planes, and how many threads it may use for one.
   static func forEach(
-    of planes: Planes, in sets: PlaneSets, threads: Int, _ body: (_ part: Part, _ threads: Int) throws -> Void
-  ) throws {
+    of planes: Planes, in sets: PlaneSets, threads: Int,
+    _ body: (_ part: Part, _ threads: Int) throws(TensorError) -> Void
+  ) throws(TensorError) {
     func part(_ range: Range<Int>) -> Part { Part(range, of: sets, images: planes.images) }
     // Where maps alternate, whole pictures.
     let least = planes.layout == .nchw || planes.maps == 1 ? 1 : sets.step > 1 ? sets.count : planes.maps / sets.width
@@ -259,11 +262,13 @@ struct Part {
 
     let isEven = count % shares == 0 || count >= 8 * shares
     if isEven, shares > 1 {
-      try Failure.collect { failure in
-        ThreadedWork.run(items: count, values: planes.valueCount, shares: shares) { _, items in
-          for index in items { failure.catching { try body(part(number: index), 1) } }
+      let failure = Failure()
+      ThreadedWork.run(items: count, values: planes.valueCount, shares: shares) { _, items in
+        failure.catching { () throws(TensorError) in
+          for index in items { try body(part(number: index), 1) }
         }
       }
+      try failure.check()
     } else {
       for index in 0..<count { try body(part(number: index), threads) }
     }
@@ -271,21 +276,27 @@ struct Part {
 
   /// Calls `body` for each plane, with how many threads are to share it: one where the planes go round, else all.
   func forEachPlane(
-    _ segments: Segments, _ planes: Planes, threads: Int, _ body: (_ plane: Int, _ shares: Int) -> Void
-  ) {
+    _ segments: Segments, _ planes: Planes, threads: Int,
+    _ body: (_ plane: Int, _ shares: Int) throws(TensorError) -> Void
+  ) throws(TensorError) {
     let split = segments.split(planeCount, of: planes.size, threads: threads)
     if split.shares > 1 {
-      for index in 0..<planeCount { body(plane(index), split.shares) }
+      for index in 0..<planeCount { try body(plane(index), split.shares) }
     } else {
+      let failure = Failure()
       ThreadedWork.run(items: planeCount, values: planeCount * planes.size, shares: split.planes) { _, items in
-        for index in items { body(plane(index), 1) }
+        failure.catching { () throws(TensorError) in
+          for index in items { try body(plane(index), 1) }
+        }
       }
+      try failure.check()
     }
   }
+
   /// Calls `body` for each band with scratch for so many float64 values.
   func forEachBand(
     _ planes: Planes, scratch: Int, threads: Int, _ body: (Band, UnsafeMutablePointer<Double>) -> Void
-  ) throws {
+  ) throws(TensorError) {
     let bands = Bands(planes)
     // Where maps alternate, a picture's bands follow each other; else a band is a plane.
     let (first, count) =

@@ -22,19 +22,19 @@ struct SmallPlaneGradients: NormGradientPasses {
   let isBatch: Bool
 
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) {
+  func runAlone(threads: Int) throws(TensorError) {
     let planes = call.planes
-    planes.forEachStep(0..<planes.count, threads: threads) { range in
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: Planes.mostInStep) { room in
+    try planes.forEachStep(0..<planes.count, threads: threads) { (range) throws(TensorError) in
+      try withUnsafeTemporaryAllocation(of: Float.self, capacity: Planes.mostInStep) { (room) throws(TensorError) in
         let largest = room.baseAddress!
         let length = planes.planesInStep
         for start in stride(from: range.lowerBound, to: range.upperBound, by: length) {
           let some = start..<min(start + length, range.upperBound)
           let (sums, products) = (call.sums + start, call.sums + planes.count + start)
           clear(some.count, sums, products, largest)
-          takeSums(of: some, sums, products, largest) { largest[$0 - start] = .infinity }
+          try takeSums(of: some, sums, products, largest) { largest[$0 - start] = .infinity }
           let means = norm_means(gradient: sums, product: products, largest: largest, size: Double(planes.size))
-          writeGradient(of: some, means) { $0.run($1, block: $2) }
+          try writeGradient(of: some, means) { $0.run($1, block: $2) }
         }
       }
     }
@@ -64,8 +64,8 @@ struct SmallPlaneGradients: NormGradientPasses {
   private func takeSums(
     of range: Range<Int>, _ sums: UnsafeMutablePointer<Double>, _ products: UnsafeMutablePointer<Double>,
     _ largest: UnsafeMutablePointer<Float>, otherwise: (Int) -> Void
-  ) {
-    forEachSixteen(of: range) { some in
+  ) throws(TensorError) {
+    try forEachSixteen(of: range) { some in
       var form = tuned.form
       var parameters = parameters(some.lowerBound)
       let (plane, index) = (some.lowerBound, some.lowerBound - range.lowerBound)
@@ -85,8 +85,8 @@ struct SmallPlaneGradients: NormGradientPasses {
   private func writeGradient(
     of range: Range<Int>, _ means: norm_means,
     plainly: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void
-  ) {
-    forEachSixteen(of: range) { some in
+  ) throws(TensorError) {
+    try forEachSixteen(of: range) { some in
       var form = tuned.form
       var parameters = parameters(some.lowerBound)
       let (plane, index) = (some.lowerBound, some.lowerBound - range.lowerBound)
@@ -97,41 +97,44 @@ struct SmallPlaneGradients: NormGradientPasses {
         &form, address(call.gradient, plane), address(call.input, plane), call.residual.map { address($0, plane) },
         call.inputGradient.map { address($0, plane) }, call.residualGradient.map { address($0, plane) },
         call.planes.size, some.count, &parameters, &means)
-    } plainly: { plane in
-      plain(plane, plainly)
+    } plainly: { (plane) throws(TensorError) in
+      try plain(plane, plainly)
     }
   }
 
-  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
+  private func plain(
+    _ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNormGradient.scratch(width: 1, size: call.planes.size))
+    body(PlainNormGradient(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
   }
 
   // MARK: Planes that share
 
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) {
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    planes.forEachStep(part.planes, threads: threads) { range in
+    try planes.forEachStep(part.planes, threads: threads) { (range) throws(TensorError) in
       let start = range.lowerBound
       let (sums, products) = (call.sums + start, call.sums + planes.count + start)
       clear(range.count, sums, products, largest + start)
-      takeSums(of: range, sums, products, largest + start) { largest[$0] = .infinity }
+      try takeSums(of: range, sums, products, largest + start) { largest[$0] = .infinity }
       // Beyond float32's range in the sums, perhaps not in float64.
       for plane in range {
         if (call.sums[plane] + call.sums[planes.count + plane]).isFinite, largest[plane].isFinite { continue }
         largest[plane] = .infinity
-        plain(plane) { $0.sums(of: $1, block: $2) }
+        try plain(plane) { $0.sums(of: $1, block: $2) }
       }
     }
   }
 
-  func writeGradient(of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int) {
-    call.planes.forEachStep(part.planes, threads: threads) { range in
+  func writeGradient(
+    of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
+  ) throws(TensorError) {
+    try call.planes.forEachStep(part.planes, threads: threads) { (range) throws(TensorError) in
       let start = range.lowerBound
       let own = norm_means(
         gradient: means.gradient + start, product: means.product + start, largest: largest + start, size: 0)
-      writeGradient(of: range, own) { $0.gradient(of: $1, block: $2) { means[$0] } }
+      try writeGradient(of: range, own) { $0.gradient(of: $1, block: $2) { means[$0] } }
     }
   }
 
@@ -139,17 +142,17 @@ struct SmallPlaneGradients: NormGradientPasses {
 
   /// Takes the gradient of planes that share theirs with all of the same map; sums are of each map, as if of one
   /// picture.
-  func runOnBatch(threads: Int) throws {
+  func runOnBatch(threads: Int) throws(TensorError) {
     let planes = call.planes
     // Sums of all maps, which may not yet go where planes that are taken plainly have theirs.
     let scratch = try Scratch(shares: 1, doublesPerShare: 2 * planes.maps)
     let totals = scratch.address.doubles(share: 0)
-    let share = try BatchShare(planes, threads: threads) { maps, shares in
+    let share = try BatchShare(planes, threads: threads) { (maps, shares) throws(TensorError) in
       // Of means; the largest, as floats.
       try Scratch(shares: shares, doublesPerShare: 3 * maps)
     }
-    share.run { maps, room in
-      runOnBatch(maps, totals + maps.lowerBound, totals + planes.maps + maps.lowerBound, room)
+    try share.run { (maps, room) throws(TensorError) in
+      try runOnBatch(maps, totals + maps.lowerBound, totals + planes.maps + maps.lowerBound, room)
     }
     call.sums.update(from: totals, count: 2 * planes.maps)
   }
@@ -157,7 +160,7 @@ struct SmallPlaneGradients: NormGradientPasses {
   private func runOnBatch(
     _ maps: Range<Int>, _ sums: UnsafeMutablePointer<Double>, _ products: UnsafeMutablePointer<Double>,
     _ room: UnsafeMutablePointer<Double>
-  ) {
+  ) throws(TensorError) {
     let planes = call.planes
     let means = MeansByPlane(gradient: room, product: room + BatchShare.most)
     let largest = UnsafeMutableRawPointer(room + 2 * BatchShare.most).assumingMemoryBound(to: Float.self)
@@ -166,7 +169,7 @@ struct SmallPlaneGradients: NormGradientPasses {
       image * planes.maps + maps.lowerBound..<image * planes.maps + maps.upperBound
     }
     for image in 0..<planes.images {
-      takeSums(of: range(image), sums, products, largest) { largest[$0 - range(image).lowerBound] = .infinity }
+      try takeSums(of: range(image), sums, products, largest) { largest[$0 - range(image).lowerBound] = .infinity }
     }
     // A map one of whose planes the kernels are not exact enough for.
     for index in 0..<maps.count where !(sums[index] + products[index]).isFinite || largest[index].isInfinite {
@@ -174,7 +177,7 @@ struct SmallPlaneGradients: NormGradientPasses {
       (sums[index], products[index]) = (0, 0)
       for image in 0..<planes.images {
         let plane = range(image).lowerBound + index
-        plain(plane) { $0.sums(of: $1, block: $2) }
+        try plain(plane) { $0.sums(of: $1, block: $2) }
         sums[index] += call.sums[plane]
         products[index] += call.sums[planes.count + plane]
       }
@@ -188,7 +191,7 @@ struct SmallPlaneGradients: NormGradientPasses {
     }
     for image in 0..<planes.images {
       let own = norm_means(gradient: means.gradient, product: means.product, largest: largest, size: 0)
-      writeGradient(of: range(image), own) { plain, band, block in
+      try writeGradient(of: range(image), own) { plain, band, block in
         plain.gradient(of: band, block: block) { means[$0 - range(image).lowerBound] }
       }
     }

@@ -15,18 +15,19 @@ struct SmallPlanes: NormWithStatistics {
     self.tuned = tuned
   }
 
-  func run(on backend: CPUBackend, threads: Int) throws {
-    guard let sharing = call.sharing else { return normalize(.all(of: call.planes), threads: threads) }
-    if sharing.isOfSinglePlanes(call.planes) { return runAlone(threads: threads) }
+  func run(on backend: CPUBackend, threads: Int) throws(TensorError) {
+    guard let sharing = call.sharing else { return try normalize(.all(of: call.planes), threads: threads) }
+    if sharing.isOfSinglePlanes(call.planes) { return try runAlone(threads: threads) }
     let sets = PlaneSets(sharing, of: call.planes)
     if sets.areContiguous(call.planes) { return try runOnSets(sets, on: backend, threads: threads) }
     try runOnBatch(threads: threads)
   }
 
   /// Normalises each plane by its own moments, or only takes these.
-  private func runAlone(threads: Int) {
-    call.planes.forEachStep(0..<call.planes.count, threads: threads) { range in
-      withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * Planes.mostInStep) { room in
+  private func runAlone(threads: Int) throws(TensorError) {
+    try call.planes.forEachStep(0..<call.planes.count, threads: threads) { (range) throws(TensorError) in
+      try withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * Planes.mostInStep) {
+        (room) throws(TensorError) in
         let length = call.planes.planesInStep
         for start in stride(from: range.lowerBound, to: range.upperBound, by: length) {
           let some = start..<min(start + length, range.upperBound)
@@ -34,7 +35,7 @@ struct SmallPlanes: NormWithStatistics {
           let invStd = call.invStd.map { $0 + start } ?? room.baseAddress! + Planes.mostInStep
           tuned.kernels.table.pointee.planes_statistics(
             tuned.form.type, address(call.input, start), call.planes.size, some.count, call.epsilon, mean, invStd)
-          normalize(some, mean, invStd) { $0.run($1, block: $2) }
+          try normalize(some, mean, invStd) { $0.run($1, block: $2) }
         }
       }
     }
@@ -52,7 +53,7 @@ struct SmallPlanes: NormWithStatistics {
   private func normalize(
     _ range: Range<Int>, _ mean: UnsafePointer<Double>, _ invStd: UnsafePointer<Double>,
     plainly: (PlainNorm, Band, UnsafeMutablePointer<Double>) -> Void
-  ) {
+  ) throws(TensorError) {
     guard let output = call.output else { return }
     /// How many were normalised: all up to the sixteen that have a plane the kernels are not exact enough for.
     func some(_ range: Range<Int>, from start: Int) -> Int {
@@ -64,36 +65,35 @@ struct SmallPlanes: NormWithStatistics {
         &form, address(call.input, first), call.residual.map { address($0, first) }, address(output, first),
         call.planes.size, range.count, &parameters)
     }
-    forEachSixteen(of: range) {
+    try forEachSixteen(of: range) {
       some($0, from: range.lowerBound)
-    } plainly: { plane in
-      withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
-        plainly(PlainNorm(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-      }
+    } plainly: { (plane) throws(TensorError) in
+      let scratch = try Scratch(shares: 1, doublesPerShare: PlainNorm.scratch(width: 1, size: call.planes.size))
+      plainly(PlainNorm(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
     }
   }
 
   /// Normalises each plane of a part by the statistics that the call has.
-  func normalize(_ part: Part, threads: Int) {
+  func normalize(_ part: Part, threads: Int) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
-    call.planes.forEachStep(part.planes, threads: threads) { range in
-      normalize(range, mean + range.lowerBound, invStd + range.lowerBound) { $0.normalize($1, block: $2) }
+    try call.planes.forEachStep(part.planes, threads: threads) { (range) throws(TensorError) in
+      try normalize(range, mean + range.lowerBound, invStd + range.lowerBound) { $0.normalize($1, block: $2) }
     }
   }
 
   // MARK: Batches
 
   /// Normalises the planes of each map by what they have in common.
-  private func runOnBatch(threads: Int) throws {
+  private func runOnBatch(threads: Int) throws(TensorError) {
     let planes = call.planes
-    let share = try BatchShare(planes, threads: threads) { maps, images in
+    let share = try BatchShare(planes, threads: threads) { (maps, images) throws(TensorError) in
       // Of shifts, as floats; sums, squares; means, variances.
       try Scratch(shares: images, doublesPerShare: 5 * maps)
     }
-    share.run { maps, room in runOnBatch(maps, room) }
+    try share.run { (maps, room) throws(TensorError) in try runOnBatch(maps, room) }
   }
 
-  private func runOnBatch(_ maps: Range<Int>, _ room: UnsafeMutablePointer<Double>) {
+  private func runOnBatch(_ maps: Range<Int>, _ room: UnsafeMutablePointer<Double>) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
     let planes = call.planes
     let table = tuned.kernels.table
@@ -131,7 +131,7 @@ struct SmallPlanes: NormWithStatistics {
       let first = image * planes.maps + maps.lowerBound
       (mean + first).update(from: means, count: maps.count)
       (invStd + first).update(from: variances, count: maps.count)
-      normalize(first..<first + maps.count, means, variances) { $0.normalize($1, block: $2) }
+      try normalize(first..<first + maps.count, means, variances) { $0.normalize($1, block: $2) }
     }
   }
 
@@ -165,11 +165,13 @@ struct SmallPlanes: NormWithStatistics {
 /// - Parameters:
 ///   - body: takes on some planes; returns how many it did, all before the sixteen that have one that it does not do.
 ///   - plainly: does such a plane.
-func forEachSixteen(of range: Range<Int>, _ body: (Range<Int>) -> Int, plainly: (Int) -> Void) {
+func forEachSixteen(
+  of range: Range<Int>, _ body: (Range<Int>) -> Int, plainly: (Int) throws(TensorError) -> Void
+) throws(TensorError) {
   var next = range.lowerBound
   while next < range.upperBound {
     next += body(next..<range.upperBound)
-    for plane in next..<min(next + 16, range.upperBound) where body(plane..<plane + 1) == 0 { plainly(plane) }
+    for plane in next..<min(next + 16, range.upperBound) where body(plane..<plane + 1) == 0 { try plainly(plane) }
     next += 16
   }
 }
@@ -185,7 +187,9 @@ struct BatchShare: ~Copyable {
   private let scratch: Scratch
 
   /// - Parameter makeRoom: given the most maps at a time and the number of threads, takes memory for each.
-  init(_ planes: Planes, threads: Int, _ makeRoom: (_ maps: Int, _ shares: Int) throws -> Scratch) throws {
+  init(
+    _ planes: Planes, threads: Int, _ makeRoom: (_ maps: Int, _ shares: Int) throws(TensorError) -> Scratch
+  ) throws(TensorError) {
     self.planes = planes
     // Sixteen at a time where they are worked on together, but something for each thread.
     let fit = CacheSizes.part / (planes.images * planes.size * planes.dtype.byteCount) / 16 * 16
@@ -196,14 +200,20 @@ struct BatchShare: ~Copyable {
     scratch = try makeRoom(Self.most, shares)
   }
 
-  func run(_ body: (_ maps: Range<Int>, _ room: UnsafeMutablePointer<Double>) -> Void) {
+  func run(
+    _ body: (_ maps: Range<Int>, _ room: UnsafeMutablePointer<Double>) throws(TensorError) -> Void
+  ) throws(TensorError) {
     let (planes, length, address) = (planes, length, scratch.address)
     let count = (planes.maps + length - 1) / length
+    let failure = Failure()
     ThreadedWork.run(items: count, values: planes.valueCount, shares: shares) { share, items in
-      for index in items {
-        body(index * length..<min((index + 1) * length, planes.maps), address.doubles(share: share))
+      failure.catching { () throws(TensorError) in
+        for index in items {
+          try body(index * length..<min((index + 1) * length, planes.maps), address.doubles(share: share))
+        }
       }
     }
+    try failure.check()
   }
 }
 
@@ -220,13 +230,19 @@ extension Planes {
   }
 
   /// Shares neighbouring planes among threads, in sixteens.
-  func forEachStep(_ range: Range<Int>, threads: Int, _ body: (Range<Int>) -> Void) {
+  func forEachStep(
+    _ range: Range<Int>, threads: Int, _ body: (Range<Int>) throws(TensorError) -> Void
+  ) throws(TensorError) {
     let (steps, values) = ((range.count + 15) / 16, range.count * size)
     let shares = ThreadedWork.shareCount(items: steps, values: values, threads: threads)
+    let failure = Failure()
     ThreadedWork.run(items: steps, values: values, shares: shares) { _, items in
       let first = range.lowerBound + items.lowerBound * 16
-      body(first..<min(range.lowerBound + items.upperBound * 16, range.upperBound))
+      failure.catching { () throws(TensorError) in
+        try body(first..<min(range.lowerBound + items.upperBound * 16, range.upperBound))
+      }
     }
+    try failure.check()
   }
 }
 

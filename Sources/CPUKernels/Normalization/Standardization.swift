@@ -1,13 +1,6 @@
+import CTensors
 import Calls
 import Tensors
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
 
 /// How a plane's values x become xhat: `xhat = (x prescale - shift) gain`.
 ///
@@ -62,7 +55,7 @@ struct Standardization {
   /// squares and sums of them.
   static func prescale(magnitude: Double) -> Double {
     guard magnitude > 0, magnitude.isFinite else { return 1 }
-    return scalbn(1.0, max(-1022, min(1022, 100 - Int(magnitude.exponent))))
+    return scalbn(1.0, Int32(max(-1022, min(1022, 100 - Int(magnitude.exponent)))))
   }
 
   /// An infinite gain would make NaN of a deviation of 0.

@@ -18,17 +18,19 @@ struct TunedPlanes {
   }
 
   /// Normalises each plane by its own moments.
-  func runAlone(threads: Int) {
+  func runAlone(threads: Int) throws(TensorError) {
     let planes = call.planes
     let split = segments.split(planes.count, of: planes.size, threads: threads)
     if split.shares > 1 {
-      for plane in 0..<planes.count { cooperate(plane, shares: split.shares) }
+      for plane in 0..<planes.count { try cooperate(plane, shares: split.shares) }
     } else if split.planes == 1 {
-      whole(0..<planes.count)
+      try whole(0..<planes.count)
     } else {
+      let failure = Failure()
       ThreadedWork.run(items: planes.count, values: planes.valueCount, shares: split.planes) { _, items in
-        whole(items)
+        failure.catching { () throws(TensorError) in try whole(items) }
       }
+      try failure.check()
     }
   }
 
@@ -40,12 +42,12 @@ struct TunedPlanes {
     var isWide = false
   }
 
-  private func whole(_ range: Range<Int>) {
+  private func whole(_ range: Range<Int>) throws(TensorError) {
     let planeBytes = call.planes.size * tuned.valueBytes
     // As many records as a temporary allocation has room for on the stack, which is 1 KiB.
     let most = 1024 / MemoryLayout<Record>.stride
     let group = max(1, min(most, CacheSizes.group / planeBytes))
-    withUnsafeTemporaryAllocation(of: Record.self, capacity: most) { records in
+    try withUnsafeTemporaryAllocation(of: Record.self, capacity: most) { (records) throws(TensorError) in
       for start in stride(from: range.lowerBound, to: range.upperBound, by: group) {
         let count = min(group, range.upperBound - start)
         for index in 0..<count { records[index].sums = sums(of: start + index) }
@@ -53,7 +55,7 @@ struct TunedPlanes {
         for index in 0..<count {
           let plane = start + index
           if records[index].isWide {
-            plain(plane) { $0.run($1, block: $2) }
+            try plain(plane) { $0.run($1, block: $2) }
           } else {
             let ahead = plane + group < range.upperBound ? plane + group : nil
             normalize(plane, 0..<call.planes.size, records[index].affine, ahead: ahead)
@@ -117,17 +119,18 @@ struct TunedPlanes {
     }
   }
 
-  private func plain(_ plane: Int, _ body: (PlainNorm, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNorm.scratch(width: 1)) { block in
-      body(PlainNorm(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
+  private func plain(
+    _ plane: Int, _ body: (PlainNorm, Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNorm.scratch(width: 1, size: call.planes.size))
+    body(PlainNorm(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
   }
 
   // MARK: Several threads, one plane
 
-  private func cooperate(_ plane: Int, shares: Int) {
+  private func cooperate(_ plane: Int, shares: Int) throws(TensorError) {
     let record = record(plane, sums(of: plane, shares: shares))
-    if record.isWide { return plain(plane) { $0.run($1, block: $2) } }
+    if record.isWide { return try plain(plane) { $0.run($1, block: $2) } }
     normalize(plane, record.affine, shares: shares)
   }
 
@@ -158,18 +161,18 @@ struct TunedPlanes {
 // MARK: - Planes that share
 
 extension TunedPlanes: NormPasses {
-  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) {
-    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws(TensorError) {
+    try part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
       let sums = shares == 1 ? sums(of: plane) : sums(of: plane, shares: shares)
       moments[plane] = Moments(sums, size, count: call.planes.size)
     }
   }
 
-  func normalize(_ part: Part, threads: Int) {
+  func normalize(_ part: Part, threads: Int) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
-    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
       guard let affine = FloatAffine(call, plane, mean: mean[plane], invStd: invStd[plane]) else {
-        return plain(plane) { $0.normalize($1, block: $2) }
+        return try plain(plane) { $0.normalize($1, block: $2) }
       }
       if shares == 1 {
         normalize(plane, 0..<call.planes.size, affine, ahead: nil)

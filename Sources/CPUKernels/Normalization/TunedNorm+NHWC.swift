@@ -16,9 +16,11 @@ struct TunedPictures {
   }
 
   /// Normalises each plane by its own moments.
-  func runAlone(threads: Int) throws {
+  func runAlone(threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: 0..<planes.images, threads: threads) { image, room, shares in
+    try forEachPicture(
+      planes, segments, in: 0..<planes.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       takeMoments(image, room, shares: shares)
       let first = image * planes.maps
       tuned.kernels.table.pointee.inverses(planes.maps, call.epsilon, room.variances, room.variances)
@@ -59,7 +61,7 @@ struct TunedPictures {
   private func normalize(
     _ image: Int, _ room: PictureScratch, _ mean: UnsafePointer<Double>, _ invStd: UnsafePointer<Double>, shares: Int,
     plainly: (PlainNorm, Band, UnsafeMutablePointer<Double>, Run) -> Void
-  ) throws {
+  ) throws(TensorError) {
     guard let output = call.output else { return }
     let planes = call.planes
     var parameters = norm_parameters(picture: image, of: planes, mean: mean, invStd: invStd, call.scale, call.bias)
@@ -67,8 +69,7 @@ struct TunedPictures {
       &parameters, planes.maps, room.affine.shift, room.affine.gain, room.affine.offset)
     room.affine.wrap(planes.maps)
     // What goes the plain way is worked out before the input may be written over, and put in its place after.
-    let wide = missing == 0 ? [] : (0..<planes.maps).filter(room.affine.isMissing).map { image * planes.maps + $0 }
-    let aside = try WidePlanes(wide, planes)
+    let aside = try WidePlanes(of: image, planes, none: missing == 0) { room.affine.isMissing($0) }
     aside.compute { plane, target, block in plainly(PlainNorm(call), planes.band(ofPlane: plane), block, target) }
 
     let segments = segments
@@ -108,9 +109,11 @@ struct TunedPictures {
 // MARK: - Planes that share
 
 extension TunedPictures: NormPasses {
-  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws {
+  func takeMoments(of part: Part, into moments: UnsafeMutablePointer<Moments>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       takeMoments(image, room, shares: shares)
       let (count, first) = (Double(planes.size), image * planes.maps)
       for map in 0..<planes.maps {
@@ -120,10 +123,12 @@ extension TunedPictures: NormPasses {
     }
   }
 
-  func normalize(_ part: Part, threads: Int) throws {
+  func normalize(_ part: Part, threads: Int) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       let first = image * planes.maps
       try normalize(image, room, mean + first, invStd + first, shares: shares) {
         $0.normalize($1, block: $2, into: $3)

@@ -1,6 +1,5 @@
 import CNormKernels
 import Calls
-import Foundation
 import Tensors
 
 // Instance normalisation on the kernels. They sum in float32 within blocks and normalise in float32, which is exact

@@ -16,19 +16,24 @@ struct TunedPictureGradients {
   }
 
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) throws {
-    try forEachPicture(call.planes, segments, in: 0..<call.planes.images, threads: threads) { image, room, shares in
-      let missing = takeSums(image, room, shares: shares)
+  func runAlone(threads: Int) throws(TensorError) {
+    try forEachPicture(
+      call.planes, segments, in: 0..<call.planes.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
+      let missing = try takeSums(image, room, shares: shares)
       let first = image * call.planes.maps
-      let wide = finish(
+      let hasWide = finish(
         image, room, missing: missing,
         norm_means(
           gradient: call.sums + first, product: call.sums + call.planes.count + first, largest: room.largest,
           size: Double(call.planes.size)))
-      if call.inputGradient == nil {
-        for plane in wide { plain(plane) { $0.sums(of: $1, block: $2) } }
-      } else {
-        try writeGradient(image, room, wide: wide, shares: shares) { $0.run($1, block: $2, into: $3, residualInto: $4) }
+      if call.inputGradient != nil {
+        return try writeGradient(image, room, hasWide: hasWide, shares: shares) {
+          $0.run($1, block: $2, into: $3, residualInto: $4)
+        }
+      }
+      for map in 0..<(hasWide ? call.planes.maps : 0) where room.isWide(map) {
+        try plain(first + map) { $0.sums(of: $1, block: $2) }
       }
     }
   }
@@ -57,23 +62,22 @@ struct TunedPictureGradients {
   /// Sets the rest.
   ///
   /// - Parameter missing: how many go the plain way whatever their sums are.
-  /// - Returns: the planes that go the plain way.
-  private func finish(_ image: Int, _ room: PictureScratch, missing: Int, _ means: norm_means) -> [Int] {
+  /// - Returns: whether any of the planes goes the plain way.
+  private func finish(_ image: Int, _ room: PictureScratch, missing: Int, _ means: norm_means) -> Bool {
     let maps = call.planes.maps
     var (parameters, means) = (parameters(image), means)
     let slope = room.slope
     let more = tuned.kernels.table.pointee.finish_slopes(
       &parameters, &means, maps, room.affine.gain, slope.mean, slope.slope, slope.offset)
     slope.wrap(maps)
-    if missing + more == 0 { return [] }
-    return (0..<maps).filter { room.affine.isMissing($0) || slope.isMissing($0) }.map { image * maps + $0 }
+    return missing + more > 0
   }
 
   /// Writes the sums of a picture's planes; the largest |dn| of each are in the room.
   ///
   /// - Returns: how many go the plain way.
   @discardableResult
-  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) -> Int {
+  private func takeSums(_ image: Int, _ room: PictureScratch, shares: Int) throws(TensorError) -> Int {
     let planes = call.planes
     let values = planes.size * planes.maps
     let firstPlane = image * planes.maps
@@ -99,15 +103,18 @@ struct TunedPictureGradients {
     if shares == 1 {
       sum(0..<segments.count, largest: room.largest)
     } else {
-      let merging = Locked(())
-      ThreadedWork.run(items: segments.count, values: values, shares: shares) { _, items in
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: (planes.maps + 15) / 16 * 16) { largest in
-          largest.initialize(repeating: 0)
-          sum(items, largest: largest.baseAddress!)
-          merging.withLock { _ in
-            for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest[map]) }
-          }
-        }
+      let padded = (planes.maps + 15) / 16 * 16
+      let scratch = try Scratch(shares: shares, bytesPerShare: padded * MemoryLayout<Float>.stride)
+      let address = scratch.address
+      func largest(_ share: Int) -> UnsafeMutablePointer<Float> {
+        address.raw(share: share).assumingMemoryBound(to: Float.self)
+      }
+      ThreadedWork.run(items: segments.count, values: values, shares: shares) { share, items in
+        largest(share).initialize(repeating: 0, count: padded)
+        sum(items, largest: largest(share))
+      }
+      for share in 0..<shares {
+        for map in 0..<planes.maps { room.largest[map] = max(room.largest[map], largest(share)[map]) }
       }
     }
     room.addSegments(0..<planes.maps)
@@ -118,15 +125,19 @@ struct TunedPictureGradients {
 
   /// Writes dx and dn of a picture.
   ///
-  /// - Parameter plainly: how they are had of the planes in `wide`.
+  /// - Parameters:
+  ///   - hasWide: whether any of the planes goes the plain way.
+  ///   - plainly: how they are had of such planes.
   private func writeGradient(
-    _ image: Int, _ room: PictureScratch, wide: [Int], shares: Int,
+    _ image: Int, _ room: PictureScratch, hasWide: Bool, shares: Int,
     plainly: (PlainNormGradient, Band, UnsafeMutablePointer<Double>, Run, Run?) -> Void
-  ) throws {
+  ) throws(TensorError) {
     guard let dx = call.inputGradient else { return }
     let planes = call.planes
-    let aside = try WidePlanes(wide, planes)
-    let residualAside = try WidePlanes(call.residualGradient == nil ? [] : wide, planes)
+    let aside = try WidePlanes(of: image, planes, none: !hasWide) { room.isWide($0) }
+    let residualAside = try WidePlanes(of: image, planes, none: !hasWide || call.residualGradient == nil) {
+      room.isWide($0)
+    }
     aside.compute { plane, target, block in
       plainly(
         PlainNormGradient(call), planes.band(ofPlane: plane), block, target, residualAside.run(ofPlane: plane))
@@ -146,25 +157,28 @@ struct TunedPictureGradients {
     if let residualGradient = call.residualGradient { residualAside.put(into: residualGradient) }
   }
 
-  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
+  private func plain(
+    _ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNormGradient.scratch(width: 1, size: call.planes.size))
+    body(PlainNormGradient(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
   }
 }
 
 extension TunedPictureGradients: NormGradientPasses {
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws {
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
     let planes = call.planes
-    try forEachPicture(planes, segments, in: part.images, threads: threads) { image, room, shares in
-      takeSums(image, room, shares: shares)
+    try forEachPicture(
+      planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
+      try takeSums(image, room, shares: shares)
       for map in 0..<planes.maps {
         let plane = image * planes.maps + map
         largest[plane] = room.largest[map]
         let areFinite = call.sums[plane].isFinite && call.sums[planes.count + plane].isFinite
         if !areFinite || room.affine.isMissing(map) {
           largest[plane] = .infinity
-          plain(plane) { $0.sums(of: $1, block: $2) }
+          try plain(plane) { $0.sums(of: $1, block: $2) }
         }
       }
     }
@@ -172,14 +186,16 @@ extension TunedPictureGradients: NormGradientPasses {
 
   func writeGradient(
     of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
-  ) throws {
-    try forEachPicture(call.planes, segments, in: part.images, threads: threads) { image, room, shares in
+  ) throws(TensorError) {
+    try forEachPicture(
+      call.planes, segments, in: part.images, threads: threads
+    ) { (image, room, shares) throws(TensorError) in
       let first = image * call.planes.maps
       let missing = prepare(image, room)
-      let wide = finish(
+      let hasWide = finish(
         image, room, missing: missing,
         norm_means(gradient: means.gradient + first, product: means.product + first, largest: largest + first, size: 0))
-      try writeGradient(image, room, wide: wide, shares: shares) {
+      try writeGradient(image, room, hasWide: hasWide, shares: shares) {
         $0.gradient(of: $1, block: $2, into: $3, residualInto: $4) { means[$0] }
       }
     }

@@ -35,7 +35,7 @@ extension FloatSlope {
     offset = Float(-call.invStd[plane] * means.gradient)
     slope = Float(-call.invStd[plane] * means.product)
     return Self.isOrdinary(gain: gain, largest: largest)
-      && [offset, slope].allSatisfy { $0 == 0 || Self.products.contains(abs($0)) }
+      && Self.isOrdinary(offset) && Self.isOrdinary(slope)
   }
 
   /// Whether sums are exact enough to make the gradient of, with every gain up to this.
@@ -48,6 +48,8 @@ extension FloatSlope {
     largest == 0
       || ordinary.contains(Double(largest)) && (gain == 0 || products.contains(abs(gain) * largest))
   }
+
+  private static func isOrdinary(_ product: Float) -> Bool { product == 0 || products.contains(abs(product)) }
 
   private static let products: ClosedRange<Float> = 1e-30...1e30
 }
@@ -66,13 +68,14 @@ struct TunedPlaneGradients {
   }
 
   /// Takes each plane's gradient by its own sums.
-  func runAlone(threads: Int) {
-    Part.all(of: call.planes).forEachPlane(segments, call.planes, threads: threads) { plane, shares in
-      guard let affine = FloatAffine(call, plane) else { return plain(plane) { $0.run($1, block: $2) } }
+  func runAlone(threads: Int) throws(TensorError) {
+    let part = Part.all(of: call.planes)
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
+      guard let affine = FloatAffine(call, plane) else { return try plain(plane) { $0.run($1, block: $2) } }
       var slope = FloatSlope(call, plane, affine)
       let largest = takeSums(of: plane, affine, slope, shares: shares)
       guard slope.finish(call, plane, gain: affine.gain, largest: largest) else {
-        return plain(plane) { $0.run($1, block: $2) }
+        return try plain(plane) { $0.run($1, block: $2) }
       }
       writeGradient(of: plane, affine, slope, shares: shares)
     }
@@ -136,10 +139,11 @@ struct TunedPlaneGradients {
     base + (plane * call.planes.size + value) * tuned.valueBytes
   }
 
-  private func plain(_ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: PlainNormGradient.scratch(width: 1)) { block in
-      body(PlainNormGradient(call), call.planes.band(ofPlane: plane), block.baseAddress!)
-    }
+  private func plain(
+    _ plane: Int, _ body: (PlainNormGradient, Band, UnsafeMutablePointer<Double>) -> Void
+  ) throws(TensorError) {
+    let scratch = try Scratch(shares: 1, doublesPerShare: PlainNormGradient.scratch(width: 1, size: call.planes.size))
+    body(PlainNormGradient(call), call.planes.band(ofPlane: plane), scratch.address.doubles(share: 0))
   }
 
   /// The parameters of one plane as the kernels take them.
@@ -173,32 +177,32 @@ extension norm_gradient_sums {
 }
 
 extension TunedPlaneGradients: NormGradientPasses {
-  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) {
-    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+  func takeSums(of part: Part, largest: UnsafeMutablePointer<Float>, threads: Int) throws(TensorError) {
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
       guard let affine = FloatAffine(call, plane) else {
         largest[plane] = .infinity
-        return plain(plane) { $0.sums(of: $1, block: $2) }
+        return try plain(plane) { $0.sums(of: $1, block: $2) }
       }
       largest[plane] = takeSums(of: plane, affine, FloatSlope(call, plane, affine), shares: shares)
       // Beyond float32's range in the sums, perhaps not in float64.
       if !call.sums[plane].isFinite || !call.sums[call.planes.count + plane].isFinite {
         largest[plane] = .infinity
-        plain(plane) { $0.sums(of: $1, block: $2) }
+        try plain(plane) { $0.sums(of: $1, block: $2) }
       }
     }
   }
 
   func writeGradient(
     of part: Part, means: MeansByPlane, largest: UnsafePointer<Float>, threads: Int
-  ) {
-    part.forEachPlane(segments, call.planes, threads: threads) { plane, shares in
+  ) throws(TensorError) {
+    try part.forEachPlane(segments, call.planes, threads: threads) { (plane, shares) throws(TensorError) in
       if let affine = FloatAffine(call, plane) {
         var slope = FloatSlope(call, plane, affine)
         if slope.finish(call, plane, gain: affine.gain, largest: largest[plane], means: means[plane]) {
           return writeGradient(of: plane, affine, slope, shares: shares)
         }
       }
-      plain(plane) { $0.gradient(of: $1, block: $2) { means[$0] } }
+      try plain(plane) { $0.gradient(of: $1, block: $2) { means[$0] } }
     }
   }
 }

@@ -1,5 +1,5 @@
+import CTensors
 import Calls
-import Foundation
 import Tensors
 
 // The functions and their slopes as textbooks have them, in float64.
@@ -40,17 +40,17 @@ extension PointwiseFunction {
     if x.isNaN { return x }
     switch self {
     case .activation(let activation): return activation(x)
-    case .tanh: return Foundation.tanh(x)
-    case .sigmoid: return 1 / (1 + Foundation.exp(-x))
-    case .exp: return Foundation.exp(x)
-    case .log: return x < 0 ? .nan : Foundation.log(x)
+    case .tanh: return CTensors.tanh(x)
+    case .sigmoid: return 1 / (1 + CTensors.exp(-x))
+    case .exp: return CTensors.exp(x)
+    case .log: return x < 0 ? .nan : CTensors.log(x)
     case .squareRoot: return x.squareRoot()
     case .absolute: return x.magnitude
     case .square: return x * x
     case .clamp(let least, let most): return x < least ? least : x > most ? most : x
-    case .softplus: return Swift.max(x, 0) + log1p(Foundation.exp(-x.magnitude))
+    case .softplus: return Swift.max(x, 0) + log1p(CTensors.exp(-x.magnitude))
     case .gelu: return x == -.infinity ? 0 : x * normalShare(below: x)
-    case .silu: return x == -.infinity ? 0 : x / (1 + Foundation.exp(-x))
+    case .silu: return x == -.infinity ? 0 : x / (1 + CTensors.exp(-x))
     case .negate: return -x
     case .reciprocal: return 1 / x
     case .affine(let scale, let offset): return scale * x + offset
@@ -70,7 +70,7 @@ extension PointwiseFunction {
     case .absolute: return v > 0 ? dy : v < 0 ? -dy : 0
     case .square: return dy * (2 * v)
     case .clamp(let least, let most): return v >= least && v <= most ? dy : 0
-    case .softplus: return dy * (1 / (1 + Foundation.exp(-v)))
+    case .softplus: return dy * (1 / (1 + CTensors.exp(-v)))
     case .gelu: return dy * geluSlope(v)
     case .silu: return dy * siluSlope(v)
     case .negate: return -dy

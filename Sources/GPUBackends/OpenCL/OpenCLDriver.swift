@@ -197,7 +197,7 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
       properties.isGPU ? "" : "-DCALLS", optimizing ? "" : "-cl-opt-disable",
     ].joined(separator: " ")
     var device: OpenCLLibrary.Handle? = device
-    status = library.buildProgram(program, 1, &device, options, nil, nil)
+    status = keepingSignals { library.buildProgram(program, 1, &device, options, nil, nil) }
     guard status == 0 else {
       let log = library.text(
         library.bytes { library.getProgramBuildInfo(program, self.device, Key.buildLog, $0, $1, $2) })
@@ -235,11 +235,11 @@ package final class OpenCLDriver: GPUDriver, @unchecked Sendable {
     if state.queue != nil { return }
     var device: OpenCLLibrary.Handle? = device
     var status: OpenCLLibrary.Status = 0
-    let context = library.createContext(nil, 1, &device, nil, nil, &status)
+    let context = keepingSignals { library.createContext(nil, 1, &device, nil, nil, &status) }
     guard status == 0 else {
       throw DeviceError.unavailable(name: name, reason: "no context: \(OpenCLLibrary.meaning(of: status))")
     }
-    let queue = library.createCommandQueue(context, self.device, 0, &status)
+    let queue = keepingSignals { library.createCommandQueue(context, self.device, 0, &status) }
     guard status == 0 else {
       throw DeviceError.unavailable(name: name, reason: "no queue: \(OpenCLLibrary.meaning(of: status))")
     }

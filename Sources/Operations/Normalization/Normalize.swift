@@ -105,6 +105,10 @@ package struct Normalize: Operation {
     _ input: Tensor, _ scale: Tensor?, _ bias: Tensor?, _ residual: Tensor?, _ attributes: Attributes,
     _ statistics: inout Statistics?, _ keepsStatistics: Bool, into result: Tensor
   ) throws {
+    // Planes of nothing may be more than can be counted.
+    if input.count == 0, input.shape[0].multipliedReportingOverflow(by: input.shape[1]).overflow {
+      throw TensorError.invalidShape(input.shape, reason: "the number of planes overflows")
+    }
     if attributes.sharing != nil, statistics?.isUsable(for: input) != true {
       statistics =
         needsStatistics(input, attributes, keeps: keepsStatistics)

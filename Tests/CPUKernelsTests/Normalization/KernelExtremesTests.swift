@@ -156,6 +156,14 @@ import Testing
           "one dy times \(factor), scale \(scale), deviation \(deviation)", values, dy: dy, epsilon: 0, scale: scale)
       }
     }
+    // One value alone, which no part of a loop may miss: how large it is decides the way that is taken.
+    for index in Thoroughness.isFull ? Array(0..<83) : [0, 20, 82] {
+      for factor in [1e-42, 1e25] {
+        var dy = Array(repeating: 0.0, count: 83)
+        dy[index] = factor
+        try expectExact("dy \(factor) at \(index)", noise(83, seed: 45), dy: dy, scale: 1e6)
+      }
+    }
     // Gradients that go with the values, so that the second sum is as large as it can be.
     for size in [17, 1000, 10_000] {
       let values = noise(size, seed: 44)

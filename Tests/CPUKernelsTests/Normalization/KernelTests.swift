@@ -125,4 +125,24 @@ import Testing
       #expect(result.dn.values == problem.dy.values.map { $0 * slope })
     }
   }
+
+  @Test(arguments: Engines.all, Layout.allCases) func `a NaN in the residual stays, before an activation and after`(
+    engine: Engine, layout: Layout
+  ) throws {
+    for dtype in [DType.float32, .float16, .bfloat16, .float64] {
+      for form in NormForm.all where form.place != nil {
+        let planes = Planes(dtype: dtype, layout: layout, images: 1, maps: 3, size: 37)
+        let problem = NormProblem(planes, form: form) { $2 }
+        let clean = try problem.run(engine.backend()).y.values
+        // In a whole vector, in the next one and in what is left over.
+        let places = [0, 16, 36].map { planes.position(1, $0) }
+        var residual = problem.residual.values
+        for place in places { residual[place] = .nan }
+        problem.residual.set(residual)
+        let y = try problem.run(engine.backend()).y.values
+        let wrong = y.indices.filter { places.contains($0) ? !y[$0].isNaN : y[$0] != clean[$0] }
+        #expect(wrong.isEmpty, "\(dtype), \(form)")
+      }
+    }
+  }
 }

@@ -49,6 +49,30 @@ import Testing
     }
   }
 
+  #if os(Linux)
+    @Test func `a thread takes none of the program's signals, and its maker goes on taking them`() async {
+      await #expect(processExitsWith: .success) {
+        func blocked(_ task: String) -> UInt64 {
+          let status = (try? String(contentsOfFile: "\(task)/status", encoding: .utf8)) ?? ""
+          let line = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }
+          return line.flatMap { UInt64($0.split(separator: "\t")[1], radix: 16) } ?? 0
+        }
+        let before = blocked("/proc/thread-self")
+        Workers.shared.run(shares: 3, values: 1 << 24) { _ in usleep(10_000) }
+        #expect(blocked("/proc/thread-self") == before)
+        let folder = "/proc/self/task"
+        let tasks = try FileManager.default.contentsOfDirectory(atPath: folder).map { "\(folder)/\($0)" }
+        let workers = tasks.filter {
+          (try? String(contentsOfFile: "\($0)/comm", encoding: .utf8))?.hasPrefix("instnorm-") == true
+        }
+        #expect(workers.count == 2)
+        // The standard signals, except those that nobody can block.
+        let all = (1...31).filter { $0 != SIGKILL && $0 != SIGSTOP }.reduce(UInt64(0)) { $0 | 1 << ($1 - 1) }
+        for worker in workers { #expect(blocked(worker) & all == all) }
+      }
+    }
+  #endif
+
   @Test func `threads with nothing to do sleep`() async {
     await #expect(processExitsWith: .success) {
       for _ in 0..<20 {

@@ -1,0 +1,40 @@
+import ArgumentParser
+import ArrayFiles
+import CProcess
+import Foundation
+
+/// The process that the tool runs in.
+enum ThisProcess {
+  /// The arguments behind the program's name. Names of files keep all of their bytes.
+  ///
+  /// - Throws: `ValidationError` when the system gave none, which is not the same as none behind the name.
+  static func arguments() throws -> [String] {
+    var list: UnsafePointer<UnsafeMutablePointer<CChar>?>?
+    let count = Int(process_arguments(&list))
+    guard count > 0, let list else {
+      throw ValidationError("the system gave no arguments, not even the program's name")
+    }
+    return (1..<max(1, count)).compactMap { list[$0] }.map { argument in
+      String(fileName: UnsafeBufferPointer(start: argument, count: strlen(argument)).map { UInt8(bitPattern: $0) })
+    }
+  }
+
+  /// Opens standard input, output and error where they are closed. A file that is opened later would get their numbers,
+  /// and messages with it; these fail instead.
+  static func holdStandardStreams() {
+    for number in STDIN_FILENO...STDERR_FILENO where fcntl(number, F_GETFD) < 0 {
+      _ = open("/dev/null", O_RDONLY)
+    }
+  }
+
+  /// Makes signals that end the process remove half-written files first, and a file that grows too large an error of
+  /// the write.
+  static func leaveNothingBehind() {
+    signal(SIGXFSZ, SIG_IGN)
+    guard process_catch_signals() == 0 else { return }
+    Thread.detachNewThread {
+      let number = process_wait_for_signal()
+      AtomicFile.abandonAll { process_end(number) }
+    }
+  }
+}
