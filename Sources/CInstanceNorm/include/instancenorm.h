@@ -16,7 +16,7 @@
  * call at once.
  *
  * A call that cannot have the memory that it needs says so (INSTNORM_OUT_OF_MEMORY) and leaves the next one as it was.
- * It takes 24 KiB of its thread's stack at most, so that a stack of 32 KiB will do.
+ * It takes 28 KiB of its thread's stack at most, so that a stack of 32 KiB will do.
  *
  *     float x[2 * 3 * 64 * 64], y[2 * 3 * 64 * 64];
  *     ...

@@ -251,11 +251,11 @@ struct Part {
     let bytes = least * sets.width * planes.size * planes.dtype.byteCount
     let units = sets.count / max(least, 1)
     let length = max(1, CacheSizes.part / max(bytes, 1))
-    var count = (units + length - 1) / length
-    let shares = ThreadedWork.shareCount(items: count, values: planes.valueCount, threads: threads)
-    // As many for each thread, where that makes parts smaller.
-    let even = (count + shares - 1) / shares * shares
-    if even <= units { count = even }
+    let fewest = (units + length - 1) / length
+    let shares = ThreadedWork.shareCount(items: fewest, values: planes.valueCount, threads: threads)
+    // As many for each thread, where that makes parts smaller. (A variable that closures see would lie on the heap.)
+    let even = (fewest + shares - 1) / shares * shares
+    let count = even <= units ? even : fewest
     func part(number index: Int) -> Part {
       part(units * index / count * least..<units * (index + 1) / count * least)
     }
