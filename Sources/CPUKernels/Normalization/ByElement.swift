@@ -46,9 +46,10 @@ struct ElementSets: ~Copyable {
     } else {
       // Copies, as gradients may be written where parameters by map are.
       let scratch = try Scratch(shares: 2, bytesPerShare: count * 4)
+      let address = scratch.address
       func copied(_ parameter: ParameterValues, _ share: Int) -> UnsafePointer<Float>? {
         guard let values = parameter.base?.assumingMemoryBound(to: Float.self) else { return nil }
-        let copy = scratch.address.raw(share: share).assumingMemoryBound(to: Float.self)
+        let copy = address.raw(share: share).assumingMemoryBound(to: Float.self)
         for map in 0..<planes.maps {
           for index in 0..<planes.size { copy[index * planes.maps + map] = values[map * planes.size + index] }
         }
