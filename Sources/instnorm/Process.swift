@@ -32,9 +32,14 @@ enum ThisProcess {
   static func leaveNothingBehind() {
     signal(SIGXFSZ, SIG_IGN)
     guard process_catch_signals() == 0 else { return }
+    // The thread takes no signals itself: one of these handlers would wait in it for what it is to do.
+    var (all, before) = (sigset_t(), sigset_t())
+    sigfillset(&all)
+    pthread_sigmask(SIG_BLOCK, &all, &before)
     Thread.detachNewThread {
       let number = process_wait_for_signal()
       AtomicFile.abandonAll { process_end(number) }
     }
+    pthread_sigmask(SIG_SETMASK, &before, nil)
   }
 }
