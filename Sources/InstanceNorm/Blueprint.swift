@@ -76,7 +76,9 @@ public struct Blueprint: Equatable, Sendable, Codable {
 
   /// Builds the module that was saved to a .safetensors file, with its variables.
   ///
-  /// - Parameter builders: how to build classes beside this library's own, by their names.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - builders: how to build classes beside this library's own, by their names.
   /// - Throws: what ``init(contentsOf:)``, ``build(with:)`` and ``Module/load(from:)`` throw.
   public static func load(from path: String, with builders: [String: Builder] = [:]) throws -> Module {
     let module = try Blueprint(contentsOf: path).build(with: builders)
