@@ -44,8 +44,14 @@ static const char updates[] = {
 static const char reduction[] = {
 #embed "Kernels/reduction.h"
   , 0};
+static const char tiles[] = {
+#embed "Kernels/tiles.h"
+  , 0};
 static const char matrix[] = {
 #embed "Kernels/matrix.h"
+  , 0};
+static const char convolution[] = {
+#embed "Kernels/convolution.h"
   , 0};
 static const char rearrange[] = {
 #embed "Kernels/rearrange.h"
@@ -60,7 +66,8 @@ static const char *const sources[FAMILY_COUNT][8] = {
   [FAMILY_BINARY] = {calls, values, numbers, vectors, binary},
   [FAMILY_UPDATES] = {calls, values, numbers, vectors, updates},
   [FAMILY_REDUCTION] = {calls, values, numbers, types, reduction},
-  [FAMILY_MATRIX] = {calls, values, numbers, types, matrix},
+  [FAMILY_MATRIX] = {calls, values, numbers, types, tiles, matrix},
+  [FAMILY_CONVOLUTION] = {calls, values, numbers, types, tiles, convolution},
   [FAMILY_REARRANGE] = {calls, values, numbers, types, rearrange},
 };
 const char *kernel_source(int family, int index) { return sources[family][index]; }
@@ -122,6 +129,9 @@ static const char reduction_float32[] = {
 static const char matrix_float32[] = {
 #embed "PTX/matrix-float32.ptx"
   , 0};
+static const char convolution_float32[] = {
+#embed "PTX/convolution-float32.ptx"
+  , 0};
 static const char rearrange_float32[] = {
 #embed "PTX/rearrange-float32.ptx"
   , 0};
@@ -138,6 +148,7 @@ static const char *const ptx[FAMILY_COUNT][TYPE_FLOAT64 + 1] = {
     {updates_float16, updates_bfloat16, updates_float32, updates_float64},
   [FAMILY_REDUCTION] = {[TYPE_FLOAT32] = reduction_float32},
   [FAMILY_MATRIX] = {[TYPE_FLOAT32] = matrix_float32},
+  [FAMILY_CONVOLUTION] = {[TYPE_FLOAT32] = convolution_float32},
   [FAMILY_REARRANGE] = {[TYPE_FLOAT32] = rearrange_float32},
 };
 const char *kernel_ptx(int family, int type) { return ptx[family][type]; }

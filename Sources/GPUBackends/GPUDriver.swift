@@ -42,7 +42,7 @@ package struct OutOfDeviceMemory: Error {
 /// Kernels that are compiled together when one of them is first used: a program for each type of values, or one that is
 /// told types as arguments.
 package enum KernelFamily: Sendable {
-  case normalization, statistics, pointwise, binary, updates, reduction, matrix, rearrange
+  case normalization, statistics, pointwise, binary, updates, reduction, matrix, convolution, rearrange
 
   /// What the kernels' texts are found by.
   var number: Int32 {
@@ -54,6 +54,7 @@ package enum KernelFamily: Sendable {
     case .updates: Int32(FAMILY_UPDATES)
     case .reduction: Int32(FAMILY_REDUCTION)
     case .matrix: Int32(FAMILY_MATRIX)
+    case .convolution: Int32(FAMILY_CONVOLUTION)
     case .rearrange: Int32(FAMILY_REARRANGE)
     }
   }
@@ -120,6 +121,7 @@ extension CombineKernelCall: KernelCall {}
 extension AdamKernelCall: KernelCall {}
 extension ReductionKernelCall: KernelCall {}
 extension MatrixKernelCall: KernelCall {}
+extension ConvolutionKernelCall: KernelCall {}
 extension RearrangeKernelCall: KernelCall {}
 extension FillKernelCall: KernelCall {}
 

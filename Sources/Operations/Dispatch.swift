@@ -57,6 +57,10 @@ extension MatrixCall: DeviceCall {
   func run(on device: CPUBackend) throws { try device.run(self) }
   func run(on device: GPUBackend) throws { try device.run(self) }
 }
+extension ConvolutionCall: DeviceCall {
+  func run(on device: CPUBackend) throws { try device.run(self) }
+  func run(on device: GPUBackend) throws { try device.run(self) }
+}
 extension RearrangeCall: DeviceCall {
   func run(on device: CPUBackend) throws { try device.run(self) }
   func run(on device: GPUBackend) throws { try device.run(self) }

@@ -43,6 +43,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from golden_convolutions import convolution_cases
 from golden_gradients import gradient_cases
 from golden_operations import operation_cases
 from safetensors.torch import save_file
@@ -442,6 +443,7 @@ state_dict()
 optimizers()
 gradient_cases(folder)
 operation_cases(folder)
+convolution_cases(folder)
 random_normal()
 array_files()
 printing()

@@ -460,6 +460,7 @@ static size_t size_of_structure(cl_kernel kernel, unsigned argument) {
     {"AdamKernelCall", sizeof(AdamKernelCall)},
     {"ReductionKernelCall", sizeof(ReductionKernelCall)},
     {"MatrixKernelCall", sizeof(MatrixKernelCall)},
+    {"ConvolutionKernelCall", sizeof(ConvolutionKernelCall)},
     {"RearrangeKernelCall", sizeof(RearrangeKernelCall)},
     {"FillKernelCall", sizeof(FillKernelCall)},
   };

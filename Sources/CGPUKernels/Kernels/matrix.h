@@ -28,14 +28,6 @@ KERNEL multiply(
   set_product(target, call, target_index(call, batch, row, column), sum);
 }
 
-/// How many places of the inner axis are in shared memory at a time. So many products are added in float32, and these
-/// sums in wide.
-#define DEPTH 16
-/// How far apart these are there, so that neighbouring threads' writes do not meet.
-#define PITCH (MATRIX_TILE + 1)
-/// Rows and columns that a thread computes, each so far apart that neighbouring threads have neighbouring ones.
-#define SHARE (MATRIX_TILE / MATRIX_SIDE)
-
 /// Copies lines of a factor to shared memory, `DEPTH` places of each; 0 where there are none.
 INLINE void read_panel(
     GLOBAL const void *values, int type, long base, long line, long lines, long lineStep, long inner, long depth,
@@ -54,17 +46,13 @@ INLINE void read_panel(
 KERNEL multiply_tiles(
     GLOBAL const void *first, GLOBAL const void *second, GLOBAL void *target,
     ARGUMENT(MatrixKernelCall) call SHARED_ARGUMENT) {
-  LOCAL float *a = (LOCAL float *)SHARED_MEMORY, *b = a + DEPTH * PITCH;
+  LOCAL float *a = FIRST_PANEL, *b = SECOND_PANEL;
   long across = (call.columns + MATRIX_TILE - 1) / MATRIX_TILE, down = (call.rows + MATRIX_TILE - 1) / MATRIX_TILE;
   long line = quotient(BLOCK, across), batch = quotient(line, down);
   long column = (BLOCK - line * across) * MATRIX_TILE, row = (line - batch * down) * MATRIX_TILE;
   int ownRow = THREAD / MATRIX_SIDE, ownColumn = THREAD % MATRIX_SIDE;
   wide sums[SHARE][SHARE];
-#pragma unroll
-  for (int i = 0; i < SHARE; i++) {
-#pragma unroll
-    for (int j = 0; j < SHARE; j++) sums[i][j] = wide_of(0);
-  }
+  clear_tile(sums);
 
   for (long inner = 0; inner < call.inner; inner += DEPTH) {
     read_panel(
@@ -74,30 +62,7 @@ KERNEL multiply_tiles(
         second, call.second.type, call.second.offset + batch * call.second.batch, column, call.columns, call.second.column, inner,
         call.inner, call.second.row, b);
     WAIT;
-    float run[SHARE][SHARE];
-#pragma unroll
-    for (int i = 0; i < SHARE; i++) {
-#pragma unroll
-      for (int j = 0; j < SHARE; j++) run[i][j] = 0;
-    }
-    for (int k = 0; k < DEPTH; k++) {
-      float left[SHARE], right[SHARE];
-#pragma unroll
-      for (int i = 0; i < SHARE; i++) {
-        left[i] = a[k * PITCH + ownRow + i * MATRIX_SIDE];
-        right[i] = b[k * PITCH + ownColumn + i * MATRIX_SIDE];
-      }
-#pragma unroll
-      for (int i = 0; i < SHARE; i++) {
-#pragma unroll
-        for (int j = 0; j < SHARE; j++) run[i][j] = fma(left[i], right[j], run[i][j]);
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < SHARE; i++) {
-#pragma unroll
-      for (int j = 0; j < SHARE; j++) sums[i][j] = wide_add(sums[i][j], wide_of(run[i][j]));
-    }
+    add_panels(a, b, sums);
     WAIT;
   }
 

@@ -201,6 +201,56 @@ typedef struct {
   unsigned long beta;
 } MatrixKernelCall;
 
+/// Where the first value of a tensor (N, C, H, W) is, and how far apart in memory neighbours are.
+typedef struct {
+  long offset;
+  long image;
+  long map;
+  long row;
+  long column;
+  int type;
+  int unused;
+} PictureSteps;
+
+enum { CONVOLUTION_FORWARD, CONVOLUTION_BY_DATA, CONVOLUTION_BY_WEIGHTS };
+
+/// A convolution in one of its directions, as products of matrices: in each of the groups, of `rows` and `inner`, and of
+/// `inner` and `columns`.
+typedef struct {
+  /// A CONVOLUTION.
+  int direction;
+  int hasBias;
+  /// Where the bias begins.
+  long biasOffset;
+  long groups;
+  long rows;
+  long columns;
+  long inner;
+  /// Parts that the inner axis is in, each a multiple of a panel's depth but for the last one; with several, results are
+  /// partial sums, float64, [piece][group][row][column].
+  long pieces;
+  long length;
+  /// Maps of a group.
+  long inputMaps;
+  long outputMaps;
+  long inputHeight;
+  long inputWidth;
+  long outputHeight;
+  long outputWidth;
+  long kernelHeight;
+  long kernelWidth;
+  long strideRows;
+  long strideColumns;
+  long dilationRows;
+  long dilationColumns;
+  long top;
+  long left;
+  /// Of the input, the weights (whose images are the output's maps) and the output.
+  PictureSteps x;
+  PictureSteps w;
+  PictureSteps y;
+} ConvolutionKernelCall;
+
 /// Values from one order, type and form to another.
 typedef struct {
   long count;

@@ -27,6 +27,7 @@ extension Normalize: WritingOperation {
 extension PlaneStatistics: WritingOperation {}
 extension Reduction: WritingOperation {}
 extension MatrixProduct: WritingOperation {}
+extension Convolution: WritingOperation {}
 extension Rearrange: WritingOperation {}
 extension Broadcast: WritingOperation {}
 extension Concatenation: WritingOperation {}
