@@ -35,11 +35,15 @@ let package = Package(
         "Binary.h", "Elements.h", "Functions.h", "Matrix.h", "Pointwise.h", "Rearrange.h", "Reduce.h", "Rounding.h",
         "Transpose.h", "Update.h", "Weigh.h",
       ]),
+    .target(
+      name: "CConvolutionKernels", dependencies: ["CNormKernels"],
+      exclude: ["Kernels.h", "Products.h", "Reading.h", "Winograd.h"]),
     .target(name: "CTensors"),
     .target(name: "Tensors", dependencies: ["CTensors"]),
     .target(name: "Calls", dependencies: ["Tensors"]),
     .target(
-      name: "CPUKernels", dependencies: ["CTensors", "Tensors", "Calls", "CNormKernels", "CElementKernels"]),
+      name: "CPUKernels",
+      dependencies: ["CTensors", "Tensors", "Calls", "CNormKernels", "CElementKernels", "CConvolutionKernels"]),
     .target(name: "GPUBackends", dependencies: ["Tensors", "Calls", "CGPUKernels"]),
     .target(name: "Operations", dependencies: ["Tensors", "Calls", "CPUKernels", "GPUBackends"]),
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),

@@ -1,0 +1,190 @@
+import CConvolutionKernels
+import Calls
+import Tensors
+
+/// dw[o, c, k, l] = sum over n, i, j of x[n, c, i s - top + k d, j s' - left + l d'] dy[n, o, i, j].
+///
+/// Some rows of dy at a time are read, with the rows of x that they go with, and each place of the kernel gets the
+/// products of these, which are added up in float32; what some rows come to is added up in float64. Threads divide the
+/// weights among them, and each goes over all pictures: so the order of sums does not depend on how many there are.
+struct WeightGradient {
+  private let call: ConvolutionCall
+  private let correlation: Correlation
+  private let form: ConvolutionForm
+  private let kernels: ConvolutionKernels
+  private let elementKernels: ElementKernels
+  private let threads: Int
+  /// Of 16 maps of dy, in a panel.
+  private let vectors: Int
+  private let panels: Int
+
+  init?(_ call: ConvolutionCall, _ kernels: ConvolutionKernels, _ elementKernels: ElementKernels, threads: Int) {
+    self.call = call
+    form = .forward(call)
+    correlation = form.correlation
+    self.kernels = kernels
+    self.elementKernels = elementKernels
+    self.threads = threads
+    vectors = kernels.table.panel_vectors(correlation.outputMapsPerGroup)
+    panels = (correlation.outputMapsPerGroup + vectors * 16 - 1) / (vectors * 16)
+  }
+
+  /// Lanes of a group's maps.
+  private var pitch: Int { panels * vectors * 16 }
+  /// The most rows of weights that a piece of work has.
+  private static let mostRows = 96
+  /// Pixels whose products are added up in float32, about.
+  private static let pixels = 512
+
+  /// The weights that read the same values of a row of x: all of a kernel row where these lie together, or of one place.
+  private var runLength: Int { correlation.segmentLength }
+  private var runs: Int { correlation.segments * correlation.groups }
+  private var pieces: Int { (runLength + Self.mostRows - 1) / Self.mostRows }
+
+  func run() throws(TensorError) {
+    let c = correlation
+    let chunkRows = max(1, min(c.outputHeight, Self.pixels / c.outputWidth))
+    let readRows = (chunkRows - 1) * c.rowStride + c.rowSpan
+    let places = try Scratch(
+      shares: 1, bytesPerShare: 4 * (c.readHeight + c.readWidth + c.outputHeight + c.outputWidth))
+    let rows = places.address.raw(share: 0).assumingMemoryBound(to: Int32.self)
+    let columns = rows + c.readHeight
+    for row in 0..<c.readHeight { rows[row] = form.row(row) }
+    for column in 0..<c.readWidth { columns[column] = form.column(column) }
+    let (ownRows, ownColumns) = (columns + c.readWidth, columns + c.readWidth + c.outputHeight)
+    for row in 0..<c.outputHeight { ownRows[row] = Int32(row) }
+    for column in 0..<c.outputWidth { ownColumns[column] = Int32(column) }
+    func source(_ operand: ConvolutionCall.Operand, _ maps: Int, _ height: Int, _ width: Int) -> PictureReader.Source {
+      .init(
+        address: operand.address, dtype: operand.dtype, layout: operand.layout, maps: maps, height: height,
+        width: width)
+    }
+    guard
+      let x = PictureReader(
+        source(call.x, c.inputMaps, form.sourceHeight, form.sourceWidth), rows: rows, columns: columns, kernels,
+        elementKernels),
+      let dy = PictureReader(
+        source(call.y, c.outputMaps, c.outputHeight, c.outputWidth), rows: ownRows, columns: ownColumns, kernels,
+        elementKernels)
+    else { return }
+    var plan = RoomPlan()
+    let rowValues = c.readWidth * c.inputMaps
+    let gradientValues = c.outputWidth * c.groups * pitch
+    let room = Room(
+      pixelsAt: plan.take(floats: readRows * rowValues + 16),
+      gradientsAt: plan.take(floats: chunkRows * gradientValues),
+      plainAt: plan.take(floats: c.outputWidth * c.outputMaps), firstAt: plan.take(bytes: chunkRows * 8),
+      secondAt: plan.take(bytes: chunkRows * 8),
+      asideAt: plan.take(bytes: max(x.asideByteCount, dy.asideByteCount)), rowValues: rowValues,
+      gradientValues: gradientValues)
+    let tasks = runs * pieces * panels
+    let shares = ThreadedWork.shareCount(items: tasks, values: max(c.work, tasks), threads: threads)
+    let scratch = try Scratch(shares: shares, bytesPerShare: plan.byteCount)
+    let sums = try Scratch(shares: 1, doublesPerShare: runs * runLength * pitch)
+    let (address, total) = (scratch.address, sums.address.doubles(share: 0))
+    total.update(repeating: 0, count: runs * runLength * pitch)
+    ThreadedWork.run(items: tasks, values: max(c.work, tasks), shares: shares) { share, tasks in
+      let base = address.raw(share: share)
+      for image in 0..<c.images {
+        for first in stride(from: 0, to: c.outputHeight, by: chunkRows) {
+          let chunk = first..<min(first + chunkRows, c.outputHeight)
+          read(x, dy, image, chunk, base, room)
+          for task in tasks { correlate(task, chunk.count, base, room, total) }
+        }
+      }
+    }
+    write(total)
+  }
+
+  private struct Room {
+    let pixelsAt: Int
+    let gradientsAt: Int
+    let plainAt: Int
+    let firstAt: Int
+    let secondAt: Int
+    let asideAt: Int
+    let rowValues: Int
+    let gradientValues: Int
+  }
+
+  private func read(
+    _ x: PictureReader, _ dy: PictureReader, _ image: Int, _ rows: Range<Int>, _ base: UnsafeMutableRawPointer,
+    _ room: Room
+  ) {
+    let c = correlation
+    let firstRow = rows.lowerBound * c.rowStride
+    for row in 0..<(rows.count - 1) * c.rowStride + c.rowSpan {
+      x.read(
+        image: image, row: firstRow + row, columns: 0..<c.readWidth,
+        into: base.floats(at: room.pixelsAt) + row * room.rowValues, aside: base + room.asideAt)
+    }
+    let maps = c.outputMapsPerGroup
+    for (index, row) in rows.enumerated() {
+      let gradients = base.floats(at: room.gradientsAt) + index * room.gradientValues
+      if maps == pitch {
+        dy.read(image: image, row: row, columns: 0..<c.outputWidth, into: gradients, aside: base + room.asideAt)
+        continue
+      }
+      let plain = base.floats(at: room.plainAt)
+      dy.read(image: image, row: row, columns: 0..<c.outputWidth, into: plain, aside: base + room.asideAt)
+      for run in 0..<c.outputWidth * c.groups {
+        (gradients + run * pitch).update(from: plain + run * maps, count: maps)
+        (gradients + run * pitch + maps).update(repeating: 0, count: pitch - maps)
+      }
+    }
+  }
+
+  /// Adds what some rows come to, for some of the weights.
+  private func correlate(
+    _ task: Int, _ rows: Int, _ base: UnsafeMutableRawPointer, _ room: Room, _ total: UnsafeMutablePointer<Double>
+  ) {
+    let c = correlation
+    // The panels of a piece follow each other: they read the same pixels.
+    let panel = task % panels
+    let piece = task / panels % pieces
+    let (segment, group) = (task / panels / pieces).quotientAndRemainder(dividingBy: c.groups)
+    let start = piece * Self.mostRows
+    let (k, l) = c.joinsKernelRows ? (segment, 0) : segment.quotientAndRemainder(dividingBy: c.kernelWidth)
+    let first = (base + room.firstAt).assumingMemoryBound(to: UnsafePointer<Float>.self)
+    let second = (base + room.secondAt).assumingMemoryBound(to: UnsafePointer<Float>.self)
+    let (pixels, gradients) = (base.floats(at: room.pixelsAt), base.floats(at: room.gradientsAt))
+    let offset = l * c.columnDilation * c.inputMaps + group * c.inputMapsPerGroup + start
+    for row in 0..<rows {
+      first[row] = UnsafePointer(pixels + (row * c.rowStride + k * c.rowDilation) * room.rowValues + offset)
+      second[row] = UnsafePointer(gradients + row * room.gradientValues + group * pitch + panel * vectors * 16)
+    }
+    var correlation = convolution_correlation(
+      a: first, b: second, a_step: c.columnStride * c.inputMaps, b_step: c.groups * pitch, segments: rows,
+      inner: c.outputWidth, rows: min(Self.mostRows, runLength - start), vectors: vectors,
+      sums: total + ((segment * c.groups + group) * runLength + start) * pitch + panel * vectors * 16,
+      sums_row: pitch)
+    kernels.table.correlate(&correlation)
+  }
+
+  /// Puts the sums where the weights are.
+  private func write(_ total: UnsafePointer<Double>) {
+    let c = correlation
+    let view = form.weights
+    let target = Values(view.address, view.dtype)
+    let floats = view.dtype == .float32 ? view.address.assumingMemoryBound(to: Float.self) : nil
+    let (inner, maps) = (c.inputMapsPerGroup, c.outputMapsPerGroup)
+    let items = c.kernelHeight * c.kernelWidth * c.groups
+    let values = items * inner * maps
+    let shares = ThreadedWork.shareCount(items: items, values: values, threads: threads)
+    ThreadedWork.run(items: items, values: values, shares: shares) { _, items in
+      for item in items {
+        let (place, group) = item.quotientAndRemainder(dividingBy: c.groups)
+        let (k, l) = place.quotientAndRemainder(dividingBy: c.kernelWidth)
+        let segment = c.joinsKernelRows ? k : place
+        let from = total + ((segment * c.groups + group) * runLength + (c.joinsKernelRows ? l * inner : 0)) * pitch
+        let start = group * view.group + k * view.row + l * view.column
+        for map in 0..<maps {
+          for row in 0..<inner {
+            let (to, value) = (start + map * view.output + row * view.input, from[row * pitch + map])
+            if let floats { floats[to] = Float(value) } else { target[to] = value }
+          }
+        }
+      }
+    }
+  }
+}

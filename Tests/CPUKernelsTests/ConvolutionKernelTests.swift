@@ -1,0 +1,80 @@
+import CPUKernels
+import Calls
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct ConvolutionKernelTests {
+  /// Extents of all kinds, so that every method comes by.
+  private func geometry(_ numbers: inout Numbers) -> ConvolutionGeometry {
+    let isPlain = numbers.below(2) == 0
+    let kernel = isPlain && numbers.below(2) == 0 ? (3, 3) : (1 + numbers.below(4), 1 + numbers.below(4))
+    let groups = isPlain ? 1 : [1, 1, 2, 3][numbers.below(4)]
+    let (inputs, outputs) =
+      isPlain
+      ? ([1, 3, 16, 32][numbers.below(4)], [1, 3, 5, 16, 17, 40, 64, 80][numbers.below(8)])
+      : (groups * (1 + numbers.below(5)), groups * (1 + numbers.below(20)))
+    func some(_ limit: Int) -> Int { isPlain ? 1 : 1 + numbers.below(limit) }
+    let (strides, dilations) = ((some(3), some(3)), (some(2), some(2)))
+    let span = ((kernel.0 - 1) * dilations.0 + 1, (kernel.1 - 1) * dilations.1 + 1)
+    let (top, left) = (numbers.below(span.0), numbers.below(span.1))
+    let (height, width) = (1 + numbers.below(14), 1 + numbers.below(20))
+    // Padding after the last row that may be less than what is needed for a whole window.
+    func extent(_ size: Int, _ before: Int, _ span: Int, _ stride: Int, _ after: Int) -> Int {
+      max(1, (size + before + after - span) / stride + 1)
+    }
+    return ConvolutionGeometry(
+      images: 1 + numbers.below(3), groups: groups, inputMaps: inputs, inputHeight: height, inputWidth: width,
+      outputMaps: outputs, outputHeight: extent(height, top, span.0, strides.0, numbers.below(span.0)),
+      outputWidth: extent(width, left, span.1, strides.1, numbers.below(span.1)), kernelHeight: kernel.0,
+      kernelWidth: kernel.1, strideRows: strides.0, strideColumns: strides.1, dilationRows: dilations.0,
+      dilationColumns: dilations.1, top: top, left: left)
+  }
+
+  private func operand(_ memory: Memory, _ layout: Layout) -> ConvolutionCall.Operand {
+    .init(memory.address, memory.dtype, layout)
+  }
+
+  @Test(arguments: InstructionSet.available.filter { $0 != .plain })
+  func `every method gives what the reference gives, with the same bits on any number of threads`(
+    _ set: InstructionSet
+  ) throws {
+    var numbers = Numbers(set.rawValue.utf8.reduce(0) { $0 + Int($1) })
+    for number in 0..<Thoroughness.count(60) {
+      let g = geometry(&numbers)
+      let dtype = numbers.below(2) == 0 ? DType.float32 : DType.allCases[numbers.below(4)]
+      func layout() -> Layout { numbers.below(2) == 0 ? .nchw : .nhwc }
+      let layouts = (layout(), layout(), layout())
+      let x = Memory(dtype, numbers.values(g.inputShape.reduce(1, *)))
+      let w = Memory(dtype.parameterDType, numbers.values(g.weightShape.reduce(1, *)))
+      let y = Memory(dtype, numbers.values(g.outputShape.reduce(1, *)))
+      let bias = Memory(dtype.parameterDType, numbers.values(g.outputMaps))
+      for direction in [ConvolutionCall.Direction.forward, .byData, .byWeights] {
+        let target = direction == .forward ? y : direction == .byData ? x : w
+        let old = target.values
+        let call = ConvolutionCall(
+          direction, g, x: operand(x, layouts.0), w: operand(w, layouts.1), y: operand(y, layouts.2),
+          bias: direction == .forward && number % 3 > 0 ? bias.address : nil)
+        ReferenceConvolution(call).run()
+        let expected = target.values
+        var bits: [UInt8]?
+        for threads in 1...3 {
+          for index in 0..<target.count { target[index] = .nan }
+          try backend(set, threads: threads).run(call)
+          if let bits { #expect(bits == target.bits, "\(direction) \(g)") }
+          bits = target.bits
+        }
+        // Values are below 4 in magnitude, or nearly all are.
+        let terms = direction == .byWeights ? g.images * g.outputHeight * g.outputWidth : g.weightShape.reduce(1, *)
+        let tolerance = 16 * Double(terms + 1).squareRoot() * 4 * 0x1p-24 * 8
+        for (index, value) in expected.enumerated()
+        where !agree(target[index], value, within: tolerance + value.magnitude * 2 * target.dtype.roundoff) {
+          Issue.record("\(set) \(direction) \(g) \(dtype) \(layouts): \(target[index]) and not \(value) at \(index)")
+          return
+        }
+        #expect(target.isMarginIntact, "\(direction) \(g)")
+        for (index, value) in old.enumerated() { target[index] = value }
+      }
+    }
+  }
+}
