@@ -8,25 +8,30 @@ extension Module {
   ///     let plan = try model.plan(for: [1, 3, 256, 256])
   ///     let y = try plan(x)                                     // from any task
   ///
-  /// It gives the bits that a call in evaluation gives. Variables are constants in it, as they are now.
+  /// It gives what a call in evaluation gives, of modules without convolutions the same bits. Variables are constants in
+  /// it, as they are now.
   ///
   /// - Parameters:
   ///   - shape: of the data.
   ///   - dtype: nil for the type that the module computes in.
   ///   - layout: of the data.
   ///   - device: where the data will be, and the module is.
+  ///   - precision: of convolutions.
   /// - Throws: what a call of the module throws; `PlanError` where its computation does what is no operation.
   public final func plan(
-    for shape: Shape, dtype: DType? = nil, layout: Layout = .nchw, on device: Device = .cpu
+    for shape: Shape, dtype: DType? = nil, layout: Layout = .nchw, on device: Device = .cpu,
+    precision: Precision = .float32
   ) throws -> Plan {
-    try plan(for: [TensorForm(shape, dtype ?? calcType, layout)], on: device)
+    try plan(for: [TensorForm(shape, dtype ?? calcType, layout)], on: device, precision: precision)
   }
 
   /// The same for several inputs; of the results, the first.
-  public final func plan(for forms: [TensorForm], on device: Device = .cpu) throws -> Plan {
+  public final func plan(
+    for forms: [TensorForm], on device: Device = .cpu, precision: Precision = .float32
+  ) throws -> Plan {
     // Layers that take their number of maps from the first data take it from this.
     try inEvaluation {
-      try Plan(for: forms, on: device) { inputs in
+      try Plan(for: forms, on: device, precision: precision) { inputs in
         if inputs.count == 1 { return try self(inputs[0]) }
         guard let result = try self(inputs).first else {
           throw ModuleError.inputCount(module: label, expected: 1, got: 0)
@@ -53,11 +58,14 @@ public final class SharedModel: Sendable {
 
   private let state: Locked<State>
   private let limit: Int
+  private let precision: Precision
 
   /// - Parameters:
   ///   - model: is put into evaluation mode, and is no longer its caller's: changes to it would not reach the plans.
   ///   - limit: for how many forms of data plans are kept, with the memory that they use.
-  public init(_ model: sending Module, plans limit: Int = 8) {
+  ///   - precision: of convolutions.
+  public init(_ model: sending Module, plans limit: Int = 8, precision: Precision = .float32) {
+    self.precision = precision
     model.evalMode()
     state = Locked(State(model: model))
     self.limit = max(limit, 1)
@@ -75,7 +83,7 @@ public final class SharedModel: Sendable {
       if let index = state.plans.firstIndex(where: { $0.form == form && $0.device == device }) {
         if index > 0 { state.plans.insert(state.plans.remove(at: index), at: 0) }
       } else {
-        let plan = try state.model.plan(for: [form], on: device)
+        let plan = try state.model.plan(for: [form], on: device, precision: precision)
         state.plans.insert((form, device, plan), at: 0)
         if state.plans.count > limit { state.plans.removeLast() }
       }

@@ -25,7 +25,7 @@ struct PictureReader {
     var pitch: Int
   }
 
-  let source: Source
+  var source: Source
   /// The source's row for each row that is read, and the column for each column; -1 for zeros.
   let rows: UnsafePointer<Int32>
   let columns: UnsafePointer<Int32>

@@ -12,6 +12,8 @@ struct TunedCorrelation {
   let output: OutputRows
   let kernels: ConvolutionKernels
   let threads: Int
+  /// Taken of each band where anyone asks; then results are float32 with the maps together.
+  var statistics: BandStatistics?
 
   func run() throws(TensorError) {
     switch weights.method {
@@ -33,9 +35,47 @@ struct TunedCorrelation {
       rectifies: correlation.activation != .none, slope: Float(correlation.activation.negativeSlope))
   }
 
-  /// Splits rows over threads, so many for each that what neighbours read twice is little.
-  func shares(_ items: Int) -> Int {
-    ThreadedWork.shareCount(items: items, values: max(correlation.work, items), threads: threads)
+  /// Rows of the output that a thread does at a time.
+  private var bandRows: Int {
+    if weights.method == .winograd { return WinogradTiles(correlation).bandRows * 4 }
+    return statistics == nil ? 1 : 4
+  }
+
+  /// Of a picture.
+  var bands: Int {
+    let rows = weights.method == .winograd ? bandRows : 4
+    return (correlation.outputHeight + rows - 1) / rows
+  }
+
+  /// Goes over the output's rows, band by band.
+  func forEachBand(
+    roomByteCount: Int,
+    _ body: (_ image: Int, _ rows: Range<Int>, _ room: UnsafeMutableRawPointer, _ isFirst: Bool) -> Void
+  ) throws(TensorError) {
+    let c = correlation
+    let bandRows = bandRows
+    let bands = (c.outputHeight + bandRows - 1) / bandRows
+    let items = c.images * bands
+    let work = max(c.work, items)
+    let shares = ThreadedWork.shareCount(items: items, values: work, threads: threads)
+    let statisticsAt = (roomByteCount + 63) / 64 * 64
+    let scratch = try Scratch(shares: shares, bytesPerShare: statisticsAt + (statistics?.roomByteCount ?? 0))
+    let address = scratch.address
+    ThreadedWork.run(items: items, values: work, shares: shares) { share, items in
+      let room = address.raw(share: share)
+      var last = -1
+      for item in items {
+        let (image, band) = item.quotientAndRemainder(dividingBy: bands)
+        let rows = band * bandRows..<min((band + 1) * bandRows, c.outputHeight)
+        body(image, rows, room, image != last)
+        last = image
+        guard let statistics else { continue }
+        let values = c.outputWidth * c.outputMaps
+        statistics.take(
+          image, band, output.row(image, rows.lowerBound), count: rows.count * c.outputWidth,
+          readable: ((c.images - image) * c.outputHeight - rows.lowerBound) * values, room + statisticsAt)
+      }
+    }
   }
 }
 
@@ -69,22 +109,13 @@ extension TunedCorrelation {
     let segmentsAt = plan.take(bytes: c.segments * 8)
     let asideAt = plan.take(bytes: reader.asideByteCount)
     let resultAt = plan.take(floats: writesInPlace ? 0 : c.outputWidth * pitch)
-    let items = c.images * c.outputHeight
-    let shares = shares(items)
-    let scratch = try Scratch(shares: shares, bytesPerShare: plan.byteCount)
-    let address = scratch.address
-    ThreadedWork.run(items: items, values: max(c.work, items), shares: shares) { share, items in
-      let room = address.raw(share: share)
+    try forEachBand(roomByteCount: plan.byteCount) { image, rows, room, isFirst in
       let ring = room.floats(at: ringAt)
       // Which row is at each place of the ring.
       let tags = (room + tagsAt).assumingMemoryBound(to: Int.self)
-      tags.update(repeating: -1, count: span)
+      if isFirst { tags.update(repeating: -1, count: span) }
       let segments = (room + segmentsAt).assumingMemoryBound(to: UnsafePointer<Float>.self)
-      var image = -1
-      for item in items {
-        let (picture, row) = item.quotientAndRemainder(dividingBy: c.outputHeight)
-        if picture != image { tags.update(repeating: -1, count: span) }
-        image = picture
+      for row in rows {
         for k in 0..<c.kernelHeight {
           let wanted = row * c.rowStride + k * c.rowDilation
           let place = wanted % span
@@ -151,22 +182,13 @@ extension TunedCorrelation {
     let pointersAt = plan.take(bytes: height * 8)
     let asideAt = plan.take(bytes: reader.asideByteCount)
     let resultAt = plan.take(floats: c.outputWidth * c.outputMaps + 16)
-    let items = c.images * c.outputHeight
-    let shares = shares(items)
-    let scratch = try Scratch(shares: shares, bytesPerShare: plan.byteCount)
-    let address = scratch.address
-    ThreadedWork.run(items: items, values: max(c.work, items), shares: shares) { share, items in
-      let room = address.raw(share: share)
+    try forEachBand(roomByteCount: plan.byteCount) { image, outputRows, room, isFirst in
       let ring = room.floats(at: ringAt)
       (ring + height * c.outputWidth * pitch).update(repeating: 0, count: 16)
       let tags = (room + tagsAt).assumingMemoryBound(to: Int.self)
-      tags.update(repeating: -1, count: height)
+      if isFirst { tags.update(repeating: -1, count: height) }
       let rows = (room + pointersAt).assumingMemoryBound(to: UnsafePointer<Float>.self)
-      var image = -1
-      for item in items {
-        let (picture, row) = item.quotientAndRemainder(dividingBy: c.outputHeight)
-        if picture != image { tags.update(repeating: -1, count: height) }
-        image = picture
+      for row in outputRows {
         for k in 0..<height {
           let place = (row + k) % height
           let results = ring + place * c.outputWidth * pitch

@@ -6,7 +6,7 @@ import Tensors
 // second-level cache, and weights come by once for all of them.
 
 /// How an output is cut into tiles of 4x4 pixels, and these into blocks that are worked on together.
-private struct Tiles {
+struct WinogradTiles {
   /// Of a picture.
   let rows: Int
   let columns: Int
@@ -26,7 +26,6 @@ private struct Tiles {
     bandRows = max(1, min(Self.most / blockColumns, (rows + 1) / 2))
   }
 
-  var bands: Int { (rows + bandRows - 1) / bandRows }
   /// Of a block, at most.
   var count: Int { bandRows * blockColumns }
 }
@@ -34,39 +33,31 @@ private struct Tiles {
 extension TunedCorrelation {
   func runWinograd() throws(TensorError) {
     let c = correlation
-    let tiles = Tiles(c)
+    let tiles = WinogradTiles(c)
     let room = WinogradRoom(c, tiles.count, tiles.bandRows, tiles.blockColumns, pitch: pitch, reader)
     // The last tiles may reach over the edges.
     let isWhole = c.outputWidth % 4 == 0 && c.outputHeight % 4 == 0
     let inPlace = writesInPlace && isWhole
-    let items = c.images * tiles.bands
-    let shares = shares(items)
-    let scratch = try Scratch(shares: shares, bytesPerShare: room.byteCount)
-    let address = scratch.address
-    ThreadedWork.run(items: items, values: max(c.work, items), shares: shares) { share, items in
-      let base = address.raw(share: share)
-      for item in items {
-        let (image, band) = item.quotientAndRemainder(dividingBy: tiles.bands)
-        let rows = band * tiles.bandRows..<min((band + 1) * tiles.bandRows, tiles.rows)
-        for first in stride(from: 0, to: tiles.columns, by: tiles.blockColumns) {
-          let columns = first..<min(first + tiles.blockColumns, tiles.columns)
-          transform(image, rows, columns, base, room)
-          multiply(rows.count * columns.count, base, room)
-          for (index, row) in rows.enumerated() {
-            let products = base.floats(at: room.productsAt) + index * columns.count * weights.pitch
-            if inPlace {
-              let to = output.row(image, 4 * row) + 4 * columns.lowerBound * c.outputMaps
-              transformBack(products, columns.count, row: c.outputWidth * c.outputMaps, to, room)
-            } else {
-              let result = base.floats(at: room.resultAt)
-              let width = 4 * columns.count
-              transformBack(products, columns.count, row: width * pitch, result, room)
-              let first = 4 * columns.lowerBound
-              for line in 0..<min(4, c.outputHeight - 4 * row) {
-                output.write(
-                  result + line * width * pitch, pitch: pitch, groups: 1, groupPitch: 0, image: image,
-                  row: 4 * row + line, columns: first..<min(first + width, c.outputWidth))
-              }
+    try forEachBand(roomByteCount: room.byteCount) { image, band, base, _ in
+      let rows = band.lowerBound / 4..<(band.upperBound + 3) / 4
+      for first in stride(from: 0, to: tiles.columns, by: tiles.blockColumns) {
+        let columns = first..<min(first + tiles.blockColumns, tiles.columns)
+        transform(image, rows, columns, base, room)
+        multiply(rows.count * columns.count, base, room)
+        for (index, row) in rows.enumerated() {
+          let products = base.floats(at: room.productsAt) + index * columns.count * weights.pitch
+          if inPlace {
+            let to = output.row(image, 4 * row) + 4 * columns.lowerBound * c.outputMaps
+            transformBack(products, columns.count, row: c.outputWidth * c.outputMaps, to, room)
+          } else {
+            let result = base.floats(at: room.resultAt)
+            let width = 4 * columns.count
+            transformBack(products, columns.count, row: width * pitch, result, room)
+            let first = 4 * columns.lowerBound
+            for line in 0..<min(4, c.outputHeight - 4 * row) {
+              output.write(
+                result + line * width * pitch, pitch: pitch, groups: 1, groupPitch: 0, image: image,
+                row: 4 * row + line, columns: first..<min(first + width, c.outputWidth))
             }
           }
         }

@@ -3,10 +3,14 @@ import Tensors
 
 extension Plan {
   /// How many steps there are.
-  public var stepCount: Int { graph?.steps.count ?? 0 }
+  public var stepCount: Int { graph?.steps.count { !($0.operation is Room) } ?? 0 }
 
-  /// How many operations a normalisation has taken up: ReLU and leaky ReLU after it, and sums of its result with a tensor
-  /// of the same form. For float16 and bfloat16 that is ReLU alone, and on GPUs nothing, since what is rounded in between
+  /// How many operations others have taken up.
+  ///
+  /// On the processor, a convolution of float32 takes up what makes its operand, if nobody else reads that: padding,
+  /// nearest upsampling and other selections of rows and columns, an activation, and instance normalisation of a
+  /// convolution's result; and an activation of its own result. A normalisation takes up ReLU and leaky ReLU after it, and
+  /// sums of its result with a tensor of the same form. For float16 and bfloat16 that is ReLU alone, and on GPUs nothing, since what is rounded in between
   /// has other bits.
   public var fusedCount: Int { graph?.steps.reduce(0) { $0 + $1.fused.count } ?? 0 }
 
@@ -34,7 +38,7 @@ extension Plan: CustomStringConvertible {
     var lines = ["plan on \(device): \(inputs.map(\.description).joined(separator: ", ")) -> \(output)"]
     guard let graph, let memory else { return lines[0] + "\n  a constant" }
     var rows: [[String]] = []
-    for (step, isInPlace) in zip(graph.steps, memory.isInPlace) {
+    for (step, isInPlace) in zip(graph.steps, memory.isInPlace) where !(step.operation is Room) {
       let operands = step.operands.map { $0.map { "%\($0.value)" } ?? "constant" }
       let place =
         switch memory.places[step.result] {
@@ -66,6 +70,8 @@ extension PlanGraph.Step {
     case let pointwise as Pointwise: "\(pointwise.function)"
     case let binary as Binary: "\(binary.function)"
     case let reduction as Reduction: "\(reduction.function)"
+    case is FusedConvolution: "Convolution"
+    case is NormalizeByStatistics: "Normalize"
     default: "\(type(of: operation))"
     }
   }

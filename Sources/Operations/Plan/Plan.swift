@@ -5,14 +5,20 @@ import Tensors
 ///     let plan = try Plan(for: [TensorForm([1, 3, 256, 256], .float32)]) { try network($0[0]) }
 ///     let y = try plan(x)
 ///
-/// The body runs once, when the plan is made, and tells what operations there are. When the plan runs, it gives the bits
-/// that the body would give, with less to do:
+/// The body runs once, when the plan is made, and tells what operations there are. When the plan runs, it gives what the
+/// body would give, with less to do:
 ///
-/// - What does not depend on the inputs is computed already.
+/// - What does not depend on the inputs is computed already, and convolutions have their weights at hand as they want
+///   them.
 /// - An activation and a residual that follow a normalisation, in either order, are computed in the same pass over
 ///   memory as that, where that does not change the bits: see ``fusedCount``.
+/// - What stands between two convolutions is done as these walk over memory: statistics of a result are taken while it is
+///   written; it is normalised, activated, upsampled and padded while the next convolution reads it.
 /// - Memory is given out again as soon as nobody reads what is in it, and kept for the next run. After the first run
 ///   none is taken from the system.
+///
+/// The bits are those that the body would give, except where an instance normalisation follows a convolution: its sums are
+/// then taken in another order, and the results differ by float32's rounding.
 ///
 /// Any number of tasks may run one plan at once. Each that runs at the same time as another has memory of its own,
 /// ``workspaceByteCount`` bytes.
@@ -41,11 +47,13 @@ public final class Plan: Sendable {
   /// - Parameters:
   ///   - inputs: the forms of the tensors that the plan will be run on.
   ///   - device: where these will be.
+  ///   - precision: of convolutions.
   ///   - body: the computation. It is called once, with zeros.
   /// - Throws: what the body throws; ``PlanError/notForPlans(_:)`` or `TensorError.traced(shape:)` where that does what
   ///   is no operation.
   public init(
-    for inputs: [TensorForm], on device: Device = .cpu, _ body: (_ inputs: [Tensor]) throws -> Tensor
+    for inputs: [TensorForm], on device: Device = .cpu, precision: Precision = .float32,
+    _ body: (_ inputs: [Tensor]) throws -> Tensor
   ) throws {
     let tracer = Tracer()
     defer { tracer.finish() }
@@ -66,7 +74,7 @@ public final class Plan: Sendable {
     }
     let graph = PlanGraph(
       values: tracer.values, inputCount: inputs.count, steps: tracer.steps,
-      output: PlanGraph.Operand(value: value, form: output))
+      output: PlanGraph.Operand(value: value, form: output), isExact: precision == .exact)
     (self.graph, memory, constant) = (graph, PlanMemory(graph), nil)
   }
 

@@ -29,14 +29,14 @@ struct PlanGraph {
   }
 
   /// The first ones are the inputs.
-  let values: [Value]
+  var values: [Value]
   let inputCount: Int
   let output: Operand
   private(set) var steps: [Step]
   /// How many operations depended on the inputs and had no bearing on the output.
   let unusedCount: Int
 
-  init(values: [Value], inputCount: Int, steps: [Step], output: Operand) {
+  init(values: [Value], inputCount: Int, steps: [Step], output: Operand, isExact: Bool = false) {
     self.values = values
     self.inputCount = inputCount
     self.output = output
@@ -50,8 +50,11 @@ struct PlanGraph {
     self.steps = used.reversed()
     unusedCount = steps.count - used.count
     fuse()
+    fuseConvolutions(isExact: isExact)
     for index in self.steps.indices { self.steps[index].leaveNothing() }
   }
+
+  mutating func replace(steps: [Step]) { self.steps = steps }
 
   // MARK: Fusion
 
