@@ -12,19 +12,19 @@ import Testing
     let groups = isPlain ? 1 : [1, 1, 2, 3][numbers.below(4)]
     let (inputs, outputs) =
       isPlain
-      ? ([1, 3, 16, 32][numbers.below(4)], [1, 3, 5, 16, 17, 40, 64, 80][numbers.below(8)])
+      ? ([1, 3, 16, 32, 64][numbers.below(5)], [1, 3, 5, 16, 17, 40, 64][numbers.below(7)])
       : (groups * (1 + numbers.below(5)), groups * (1 + numbers.below(20)))
-    func some(_ limit: Int) -> Int { isPlain ? 1 : 1 + numbers.below(limit) }
+    func some(_ limit: Int) -> Int { isPlain && numbers.below(3) > 0 ? 1 : 1 + numbers.below(limit) }
     let (strides, dilations) = ((some(3), some(3)), (some(2), some(2)))
     let span = ((kernel.0 - 1) * dilations.0 + 1, (kernel.1 - 1) * dilations.1 + 1)
     let (top, left) = (numbers.below(span.0), numbers.below(span.1))
-    let (height, width) = (1 + numbers.below(14), 1 + numbers.below(20))
+    let (height, width) = (1 + numbers.below(9), 1 + numbers.below(13))
     // Padding after the last row that may be less than what is needed for a whole window.
     func extent(_ size: Int, _ before: Int, _ span: Int, _ stride: Int, _ after: Int) -> Int {
       max(1, (size + before + after - span) / stride + 1)
     }
     return ConvolutionGeometry(
-      images: 1 + numbers.below(3), groups: groups, inputMaps: inputs, inputHeight: height, inputWidth: width,
+      images: 1 + numbers.below(2), groups: groups, inputMaps: inputs, inputHeight: height, inputWidth: width,
       outputMaps: outputs, outputHeight: extent(height, top, span.0, strides.0, numbers.below(span.0)),
       outputWidth: extent(width, left, span.1, strides.1, numbers.below(span.1)), kernelHeight: kernel.0,
       kernelWidth: kernel.1, strideRows: strides.0, strideColumns: strides.1, dilationRows: dilations.0,

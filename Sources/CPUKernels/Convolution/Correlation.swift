@@ -52,6 +52,9 @@ enum CorrelationMethod {
   /// Few maps of the output: all rows of the kernel are applied to each row of the picture, and what they come to is
   /// added up with shifts. So the maps of all kernel rows fill vectors.
   case byKernelRow
+  /// Small pictures with many weights: what each pixel of the output reads is put together, so that weights come by once
+  /// for many rows of pixels.
+  case unfolded
 
   init(_ correlation: Correlation, exact: Bool) {
     let c = correlation
@@ -65,6 +68,10 @@ enum CorrelationMethod {
       c.kernelHeight * c.outputMaps <= 128
     {
       self = .byKernelRow
+    } else if c.groups == 1, c.outputWidth < 16, c.outputHeight * c.images > 1,
+      c.kernelHeight * c.kernelWidth * c.inputMaps * c.outputMaps >= 1 << 16
+    {
+      self = .unfolded
     } else {
       self = .direct
     }

@@ -11,8 +11,15 @@ struct OutputRows {
   let maps: Int
   let height: Int
   let width: Int
+  /// Which of the rows and columns of what is in memory are written, which may be larger: every `step`th from `start`.
+  var every = (rows: Every(), columns: Every())
   private let type: norm_type
   private let kernels: ElementKernels
+
+  struct Every {
+    var start = 0
+    var step = 1
+  }
 
   init?(
     _ address: UnsafeMutableRawPointer, _ dtype: DType, _ layout: Layout, maps: Int, height: Int, width: Int,
@@ -34,10 +41,20 @@ struct OutputRows {
 
   /// Of the maps together, the first value of a row.
   func row(_ image: Int, _ row: Int) -> UnsafeMutablePointer<Float> {
-    address.assumingMemoryBound(to: Float.self) + (image * height + row) * width * maps
+    address.assumingMemoryBound(to: Float.self) + pixel(image, row, 0) * maps
   }
 
-  /// Writes some of a row's pixels.
+  /// From a pixel that is written to the next of its row.
+  var pixelStep: Int { every.columns.step * maps }
+  /// From a row that is written to the next.
+  var rowStep: Int { every.rows.step * width * maps }
+
+  private func pixel(_ image: Int, _ row: Int, _ column: Int) -> Int {
+    (image * height + every.rows.start + row * every.rows.step) * width + every.columns.start
+      + column * every.columns.step
+  }
+
+  /// Writes some of a row's pixels. Where not all columns are written, the maps are together.
   ///
   /// - Parameters:
   ///   - pixels: float32, which may be changed.
@@ -52,15 +69,15 @@ struct OutputRows {
     let groupMaps = maps / groups
     let plane = height * width
     if layout == .nhwc {
-      let to = address + (image * plane + row * width + columns.lowerBound) * maps * bytes
-      if pitch == maps {
+      let to = address + pixel(image, row, columns.lowerBound) * maps * bytes
+      if pitch == maps, every.columns.step == 1 {
         return kernels.table.convert(.float32, type, from, to, columns.count * maps, false)
       }
       for pixel in 0..<columns.count {
         for group in 0..<groups {
           kernels.table.convert(
             .float32, type, from + (pixel * pitch + group * groupPitch) * 4,
-            to + (pixel * maps + group * groupMaps) * bytes, groupMaps, false)
+            to + (pixel * pixelStep + group * groupMaps) * bytes, groupMaps, false)
         }
       }
       return

@@ -61,7 +61,7 @@ final class PackedWeights: @unchecked Sendable {
     let inner = c.inputMapsPerGroup
     let parts: Int
     switch method {
-    case .direct:
+    case .direct, .unfolded:
       panelValues = c.kernelHeight * c.kernelWidth * inner * width
       parts = c.groups
     case .winograd:
@@ -84,7 +84,7 @@ final class PackedWeights: @unchecked Sendable {
       }
     }
     switch method {
-    case .direct: packDirectly(weights, c, memory)
+    case .direct, .unfolded: packDirectly(weights, c, memory, threads: threads)
     case .byKernelRow: packByKernelRow(weights, c)
     case .winograd: try packTransformed(weights, c, kernels, threads: threads)
     }
@@ -93,20 +93,24 @@ final class PackedWeights: @unchecked Sendable {
   deinit { MemoryPool.shared.deallocate(memory, byteCount: byteCount) }
 
   /// [group][panel][k][l][c][o].
-  private func packDirectly(_ weights: WeightsView, _ c: Correlation, _ target: UnsafeMutablePointer<Float>) {
-    let (inner, maps, width) = (c.inputMapsPerGroup, c.outputMapsPerGroup, width)
-    for group in 0..<c.groups {
-      for panel in 0..<panels {
-        let to = target + (group * panels + panel) * c.kernelHeight * c.kernelWidth * inner * width
-        let first = panel * width
-        for place in 0..<c.kernelHeight * c.kernelWidth {
-          let start =
-            weights.start + group * weights.group + first * weights.output + place / c.kernelWidth * weights.row
-            + place % c.kernelWidth * weights.column
-          weights.copy(
-            start, rows: inner, rowStep: weights.input, columns: min(width, maps - first), columnStep: weights.output,
-            to: to + place * inner * width, width: width)
-        }
+  private func packDirectly(
+    _ weights: WeightsView, _ c: Correlation, _ target: UnsafeMutablePointer<Float>, threads: Int
+  ) {
+    let (inner, width, panels) = (c.inputMapsPerGroup, width, panels)
+    let vectors = vectors
+    let items = c.groups * panels * vectors
+    let values = items * 16 * inner * c.kernelHeight * c.kernelWidth
+    ThreadedWork.run(
+      items: items, values: values,
+      shares: ThreadedWork.shareCount(items: items, values: values, threads: threads)
+    ) { _, items in
+      for item in items {
+        let (panel, vector) = item.quotientAndRemainder(dividingBy: vectors)
+        let first = panel % panels * width + vector * 16
+        weights.copyVector(
+          weights.start + panel / panels * weights.group + first * weights.output,
+          maps: min(16, c.outputMapsPerGroup - first), c,
+          to: target + panel * c.kernelHeight * c.kernelWidth * inner * width + vector * 16, width: width)
       }
     }
   }
@@ -121,8 +125,8 @@ final class PackedWeights: @unchecked Sendable {
         for column in 0..<c.kernelWidth {
           let start = weights.start + map * weights.output + row * weights.row + column * weights.column
           weights.copy(
-            start, rows: inner, rowStep: weights.input, columns: 1, columnStep: 0,
-            to: memory + panel * panelValues + column * inner * width + lane, width: width, fills: false)
+            start, rows: inner, rowStep: weights.input,
+            to: memory + panel * panelValues + column * inner * width + lane, width: width)
         }
       }
     }
@@ -135,7 +139,7 @@ final class PackedWeights: @unchecked Sendable {
     let (inner, width, panels) = (c.inputMaps, width, panels)
     let scratch = try Scratch(shares: 1, bytesPerShare: 9 * inner * width * panels * 4)
     let direct = scratch.address.raw(share: 0).assumingMemoryBound(to: Float.self)
-    packDirectly(weights, c, direct)
+    packDirectly(weights, c, direct, threads: threads)
     let (panelValues, memory) = (panelValues, memory)
     let values = 36 * inner * width * panels
     ThreadedWork.run(
@@ -153,25 +157,34 @@ final class PackedWeights: @unchecked Sendable {
 }
 
 extension WeightsView {
-  /// to[r width + c] = the value at start + r rowStep + c columnStep, and zeros up to the width.
-  fileprivate func copy(
-    _ start: Int, rows: Int, rowStep: Int, columns: Int, columnStep: Int, to: UnsafeMutablePointer<Float>, width: Int,
-    fills: Bool = true
+  /// to[(k, l, c) width + i] = w[o + i, c, k, l] for up to 16 maps, and zeros for the rest of them.
+  ///
+  /// - Parameter start: of w[o, 0, 0, 0].
+  fileprivate func copyVector(
+    _ start: Int, maps: Int, _ correlation: Correlation, to: UnsafeMutablePointer<Float>, width: Int
   ) {
-    if dtype == .float32 {
-      let from = address.assumingMemoryBound(to: Float.self) + start
-      for row in 0..<rows {
-        for column in 0..<columns { to[row * width + column] = from[row * rowStep + column * columnStep] }
-      }
-    } else {
-      let from = Values(address, dtype)
-      for row in 0..<rows {
-        for column in 0..<columns {
-          to[row * width + column] = Float(from[start + row * rowStep + column * columnStep])
+    let (inner, kernelWidth) = (correlation.inputMapsPerGroup, correlation.kernelWidth)
+    let places = correlation.kernelHeight * kernelWidth
+    let floats = dtype == .float32 ? UnsafePointer(address.assumingMemoryBound(to: Float.self)) : nil
+    // The places of a map's kernel are neighbours in memory.
+    for map in 0..<inner {
+      for place in 0..<places {
+        let from = start + map * input + place / kernelWidth * row + place % kernelWidth * column
+        let vector = to + (place * inner + map) * width
+        if maps == 16, let floats {
+          for lane in 0..<16 { vector[lane] = floats[from + lane * output] }
+          continue
         }
+        vector.update(repeating: 0, count: 16)
+        for lane in 0..<max(maps, 0) { vector[lane] = Float(Values(address, dtype)[from + lane * output]) }
       }
     }
-    guard fills, columns < width else { return }
-    for row in 0..<rows { (to + row * width + columns).update(repeating: 0, count: width - columns) }
+  }
+
+  /// to[r width] = the value at start + r rowStep.
+  fileprivate func copy(
+    _ start: Int, rows: Int, rowStep: Int, to: UnsafeMutablePointer<Float>, width: Int
+  ) {
+    for row in 0..<rows { to[row * width] = Float(Values(address, dtype)[start + row * rowStep]) }
   }
 }

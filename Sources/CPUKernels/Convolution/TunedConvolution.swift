@@ -23,7 +23,8 @@ struct TunedConvolution {
   func run(threads: Int) throws(TensorError) {
     switch call.direction {
     case .forward: try correlate(.forward(call), from: call.x, to: call.y, threads: threads)
-    case .byData: try correlate(.byData(call), from: call.y, to: call.x, threads: threads)
+    case .byData:
+      for form in ConvolutionForm.byData(call) { try correlate(form, from: call.y, to: call.x, threads: threads) }
     case .byWeights: try WeightGradient(call, kernels, elementKernels, threads: threads)?.run()
     }
   }
@@ -43,76 +44,13 @@ struct TunedConvolution {
       address: from.address, dtype: from.dtype, layout: from.layout, maps: c.inputMaps, height: form.sourceHeight,
       width: form.sourceWidth)
     guard let reader = PictureReader(source, rows: rows, columns: columns, kernels, elementKernels),
-      let output = OutputRows(
-        to.address, to.dtype, to.layout, maps: c.outputMaps, height: c.outputHeight, width: c.outputWidth,
+      var output = OutputRows(
+        to.address, to.dtype, to.layout, maps: c.outputMaps, height: form.targetHeight, width: form.targetWidth,
         elementKernels)
     else { return }
+    output.every = form.every
     try TunedCorrelation(
       correlation: c, reader: reader, weights: weights, output: output, kernels: kernels, threads: threads
     ).run()
-  }
-}
-
-/// A direction of a convolution as a correlation: what is read where, with which weights.
-struct ConvolutionForm {
-  let correlation: Correlation
-  let weights: WeightsView
-  let sourceHeight: Int
-  let sourceWidth: Int
-  /// The source's place of each that is read: (place + offset) / step, where that is whole and within.
-  private let rowOffset: Int
-  private let columnOffset: Int
-  private let rowStep: Int
-  private let columnStep: Int
-
-  func row(_ place: Int) -> Int32 { Self.source(place + rowOffset, rowStep, sourceHeight) }
-  func column(_ place: Int) -> Int32 { Self.source(place + columnOffset, columnStep, sourceWidth) }
-
-  private static func source(_ place: Int, _ step: Int, _ extent: Int) -> Int32 {
-    place >= 0 && place % step == 0 && place / step < extent ? Int32(place / step) : -1
-  }
-
-  static func forward(_ call: ConvolutionCall) -> ConvolutionForm {
-    let g = call.geometry
-    let correlation = Correlation(
-      images: g.images, groups: g.groups, inputMaps: g.inputMaps, outputMaps: g.outputMaps,
-      kernelHeight: g.kernelHeight, kernelWidth: g.kernelWidth, rowStride: g.strideRows, columnStride: g.strideColumns,
-      rowDilation: g.dilationRows, columnDilation: g.dilationColumns, outputHeight: g.outputHeight,
-      outputWidth: g.outputWidth)
-    return ConvolutionForm(
-      correlation: correlation, weights: WeightsView(call), sourceHeight: g.inputHeight, sourceWidth: g.inputWidth,
-      rowOffset: -g.top, columnOffset: -g.left, rowStep: 1, columnStep: 1)
-  }
-
-  /// dx[c, i, j] = sum over o, k, l of w[o, c, k, l] dy[o, (i + top - k d) / s, ...]: a correlation of dy, with zeros
-  /// between its pixels where there is a stride, and the kernel turned round.
-  static func byData(_ call: ConvolutionCall) -> ConvolutionForm {
-    let g = call.geometry
-    let correlation = Correlation(
-      images: g.images, groups: g.groups, inputMaps: g.outputMaps, outputMaps: g.inputMaps,
-      kernelHeight: g.kernelHeight, kernelWidth: g.kernelWidth, rowDilation: g.dilationRows,
-      columnDilation: g.dilationColumns, outputHeight: g.inputHeight, outputWidth: g.inputWidth)
-    var weights = WeightsView(call)
-    weights.start += (g.kernelHeight - 1) * weights.row + (g.kernelWidth - 1) * weights.column
-    (weights.output, weights.input) = (weights.input, weights.output)
-    (weights.row, weights.column) = (-weights.row, -weights.column)
-    return ConvolutionForm(
-      correlation: correlation, weights: weights, sourceHeight: g.outputHeight, sourceWidth: g.outputWidth,
-      rowOffset: g.top - (g.kernelHeight - 1) * g.dilationRows,
-      columnOffset: g.left - (g.kernelWidth - 1) * g.dilationColumns, rowStep: g.strideRows,
-      columnStep: g.strideColumns)
-  }
-}
-
-extension WeightsView {
-  /// As they lie in memory.
-  init(_ call: ConvolutionCall) {
-    let g = call.geometry
-    let (maps, places) = (g.inputMaps / g.groups, g.kernelHeight * g.kernelWidth)
-    let isLast = call.w.layout == .nhwc
-    let row = g.kernelWidth * (isLast ? maps : 1)
-    self.init(
-      address: call.w.address, dtype: call.w.dtype, group: g.outputMaps / g.groups * maps * places,
-      output: maps * places, input: isLast ? 1 : places, row: row, column: isLast ? maps : 1)
   }
 }

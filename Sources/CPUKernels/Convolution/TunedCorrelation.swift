@@ -20,6 +20,7 @@ struct TunedCorrelation {
     case .direct: try runDirectly()
     case .winograd: try runWinograd()
     case .byKernelRow: try runByKernelRow()
+    case .unfolded: try runUnfolded()
     }
   }
 
@@ -152,7 +153,7 @@ extension TunedCorrelation {
     product.segments = c.segments
     product.inner = c.segmentLength
     product.rows = c.outputWidth
-    product.c_row = pitch
+    product.c_row = writesInPlace ? output.pixelStep : pitch
     for group in 0..<c.groups {
       for panel in 0..<weights.panels {
         product.b = weights.panel(panel, group: group)

@@ -7,6 +7,8 @@ import Tensors
 /// Some rows of dy at a time are read, with the rows of x that they go with, and each place of the kernel gets the
 /// products of these, which are added up in float32; what some rows come to is added up in float64. Threads divide the
 /// weights among them, and each goes over all pictures: so the order of sums does not depend on how many there are.
+///
+/// Vectors hold the maps of dy, or those of x where dy has few.
 struct WeightGradient {
   private let call: ConvolutionCall
   private let correlation: Correlation
@@ -14,7 +16,9 @@ struct WeightGradient {
   private let kernels: ConvolutionKernels
   private let elementKernels: ElementKernels
   private let threads: Int
-  /// Of 16 maps of dy, in a panel.
+  /// Whether vectors hold the maps of x.
+  private let isTurned: Bool
+  /// Of 16 maps, in a panel.
   private let vectors: Int
   private let panels: Int
 
@@ -25,20 +29,28 @@ struct WeightGradient {
     self.kernels = kernels
     self.elementKernels = elementKernels
     self.threads = threads
-    vectors = kernels.table.panel_vectors(correlation.outputMapsPerGroup)
-    panels = (correlation.outputMapsPerGroup + vectors * 16 - 1) / (vectors * 16)
+    func padded(_ maps: Int) -> Int { (maps + 15) / 16 * 16 }
+    let (inner, maps) = (correlation.inputMapsPerGroup, correlation.outputMapsPerGroup)
+    isTurned = correlation.groups == 1 && maps * padded(inner) < inner * padded(maps)
+    let lanes = isTurned ? inner : maps
+    vectors = kernels.table.panel_vectors(lanes)
+    panels = (lanes + vectors * 16 - 1) / (vectors * 16)
   }
 
   /// Lanes of a group's maps.
   private var pitch: Int { panels * vectors * 16 }
+  /// Values of dy from the maps of one group to those of the next, or of the next pixel.
+  private var gradientPitch: Int { isTurned ? correlation.outputMaps : pitch }
   /// The most rows of weights that a piece of work has.
   private static let mostRows = 96
   /// Pixels whose products are added up in float32, about.
   private static let pixels = 512
 
   /// The weights that read the same values of a row of x: all of a kernel row where these lie together, or of one place.
-  private var runLength: Int { correlation.segmentLength }
-  private var runs: Int { correlation.segments * correlation.groups }
+  private var runLength: Int { isTurned ? correlation.outputMaps : correlation.segmentLength }
+  private var runs: Int {
+    isTurned ? correlation.kernelHeight * correlation.kernelWidth : correlation.segments * correlation.groups
+  }
   private var pieces: Int { (runLength + Self.mostRows - 1) / Self.mostRows }
 
   func run() throws(TensorError) {
@@ -69,9 +81,9 @@ struct WeightGradient {
     else { return }
     var plan = RoomPlan()
     let rowValues = c.readWidth * c.inputMaps
-    let gradientValues = c.outputWidth * c.groups * pitch
+    let gradientValues = c.outputWidth * c.groups * gradientPitch
     let room = Room(
-      pixelsAt: plan.take(floats: readRows * rowValues + 16),
+      pixelsAt: plan.take(floats: readRows * rowValues + 64),
       gradientsAt: plan.take(floats: chunkRows * gradientValues),
       plainAt: plan.take(floats: c.outputWidth * c.outputMaps), firstAt: plan.take(bytes: chunkRows * 8),
       secondAt: plan.take(bytes: chunkRows * 8),
@@ -121,7 +133,7 @@ struct WeightGradient {
     let maps = c.outputMapsPerGroup
     for (index, row) in rows.enumerated() {
       let gradients = base.floats(at: room.gradientsAt) + index * room.gradientValues
-      if maps == pitch {
+      if maps == gradientPitch {
         dy.read(image: image, row: row, columns: 0..<c.outputWidth, into: gradients, aside: base + room.asideAt)
         continue
       }
@@ -144,19 +156,23 @@ struct WeightGradient {
     let piece = task / panels % pieces
     let (segment, group) = (task / panels / pieces).quotientAndRemainder(dividingBy: c.groups)
     let start = piece * Self.mostRows
-    let (k, l) = c.joinsKernelRows ? (segment, 0) : segment.quotientAndRemainder(dividingBy: c.kernelWidth)
+    let isWhole = c.joinsKernelRows && !isTurned
+    let (k, l) = isWhole ? (segment, 0) : segment.quotientAndRemainder(dividingBy: c.kernelWidth)
     let first = (base + room.firstAt).assumingMemoryBound(to: UnsafePointer<Float>.self)
     let second = (base + room.secondAt).assumingMemoryBound(to: UnsafePointer<Float>.self)
     let (pixels, gradients) = (base.floats(at: room.pixelsAt), base.floats(at: room.gradientsAt))
-    let offset = l * c.columnDilation * c.inputMaps + group * c.inputMapsPerGroup + start
+    let lane = panel * vectors * 16
+    let offset = l * c.columnDilation * c.inputMaps + (isTurned ? lane : group * c.inputMapsPerGroup + start)
     for row in 0..<rows {
-      first[row] = UnsafePointer(pixels + (row * c.rowStride + k * c.rowDilation) * room.rowValues + offset)
-      second[row] = UnsafePointer(gradients + row * room.gradientValues + group * pitch + panel * vectors * 16)
+      let x = UnsafePointer(pixels + (row * c.rowStride + k * c.rowDilation) * room.rowValues + offset)
+      let dy = UnsafePointer(gradients + row * room.gradientValues + (isTurned ? start : group * pitch + lane))
+      (first[row], second[row]) = isTurned ? (dy, x) : (x, dy)
     }
+    let (xStep, dyStep) = (c.columnStride * c.inputMaps, c.groups * gradientPitch)
     var correlation = convolution_correlation(
-      a: first, b: second, a_step: c.columnStride * c.inputMaps, b_step: c.groups * pitch, segments: rows,
+      a: first, b: second, a_step: isTurned ? dyStep : xStep, b_step: isTurned ? xStep : dyStep, segments: rows,
       inner: c.outputWidth, rows: min(Self.mostRows, runLength - start), vectors: vectors,
-      sums: total + ((segment * c.groups + group) * runLength + start) * pitch + panel * vectors * 16,
+      sums: total + ((segment * c.groups + group) * runLength + start) * pitch + lane,
       sums_row: pitch)
     kernels.table.correlate(&correlation)
   }
@@ -175,12 +191,14 @@ struct WeightGradient {
       for item in items {
         let (place, group) = item.quotientAndRemainder(dividingBy: c.groups)
         let (k, l) = place.quotientAndRemainder(dividingBy: c.kernelWidth)
-        let segment = c.joinsKernelRows ? k : place
-        let from = total + ((segment * c.groups + group) * runLength + (c.joinsKernelRows ? l * inner : 0)) * pitch
+        let isWhole = c.joinsKernelRows && !isTurned
+        let segment = isWhole ? k : place
+        let from = total + ((segment * c.groups + group) * runLength + (isWhole ? l * inner : 0)) * pitch
+        let (rowStep, mapStep) = isTurned ? (1, pitch) : (pitch, 1)
         let start = group * view.group + k * view.row + l * view.column
         for map in 0..<maps {
           for row in 0..<inner {
-            let (to, value) = (start + map * view.output + row * view.input, from[row * pitch + map])
+            let (to, value) = (start + map * view.output + row * view.input, from[row * rowStep + map * mapStep])
             if let floats { floats[to] = Float(value) } else { target[to] = value }
           }
         }

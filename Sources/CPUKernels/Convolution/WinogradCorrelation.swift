@@ -47,12 +47,12 @@ extension TunedCorrelation {
         for (index, row) in rows.enumerated() {
           let products = base.floats(at: room.productsAt) + index * columns.count * weights.pitch
           if inPlace {
-            let to = output.row(image, 4 * row) + 4 * columns.lowerBound * c.outputMaps
-            transformBack(products, columns.count, row: c.outputWidth * c.outputMaps, to, room)
+            let to = output.row(image, 4 * row) + 4 * columns.lowerBound * output.pixelStep
+            transformBack(products, columns.count, row: output.rowStep, pixel: output.pixelStep, to, room)
           } else {
             let result = base.floats(at: room.resultAt)
             let width = 4 * columns.count
-            transformBack(products, columns.count, row: width * pitch, result, room)
+            transformBack(products, columns.count, row: width * pitch, pixel: pitch, result, room)
             let first = 4 * columns.lowerBound
             for line in 0..<min(4, c.outputHeight - 4 * row) {
               output.write(
@@ -122,11 +122,11 @@ extension TunedCorrelation {
   }
 
   private func transformBack(
-    _ products: UnsafePointer<Float>, _ tiles: Int, row: Int, _ pixels: UnsafeMutablePointer<Float>,
+    _ products: UnsafePointer<Float>, _ tiles: Int, row: Int, pixel: Int, _ pixels: UnsafeMutablePointer<Float>,
     _ room: WinogradRoom
   ) {
     var form = convolution_tiles(
-      tiles: tiles, vectors: pitch / 16, row: row, pixel: pitch, tile: pitch, frequency: room.productFrequency)
+      tiles: tiles, vectors: pitch / 16, row: row, pixel: pixel, tile: pitch, frequency: room.productFrequency)
     kernels.table.winograd_output(
       &form, products, weights.bias(), correlation.activation != .none,
       Float(correlation.activation.negativeSlope), pixels)
