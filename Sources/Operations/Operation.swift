@@ -63,7 +63,7 @@ extension Operation {
     }
     // To a plan an operation is one step, whatever it runs inside.
     let operation = self
-    var (result, isAlias) = try Recording.pause { try evaluate() }
+    var (result, isAlias) = try Recording.pause { try tracer.evaluate(&self) }
     try tracer.add(operation, &result, isAlias: isAlias)
     recording.record(&self, &result)
     return result
@@ -79,7 +79,7 @@ extension Operation {
   }
 
   /// The operands' device, which is one.
-  private mutating func device() throws -> Device {
+  mutating func device() throws -> Device {
     var first: Tensor?
     var other: Tensor?
     forEachOperand { operand in

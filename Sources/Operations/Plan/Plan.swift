@@ -5,7 +5,8 @@ import Tensors
 ///     let plan = try Plan(for: [TensorForm([1, 3, 256, 256], .float32)]) { try network($0[0]) }
 ///     let y = try plan(x)
 ///
-/// The body runs once, when the plan is made, and tells what operations there are. When the plan runs, it gives what the
+/// The body is called once, when the plan is made, and tells what operations there are; none is run then, except your own
+/// (``Operation``), on zeros. When the plan runs, it gives what the
 /// body would give, with less to do:
 ///
 /// - What does not depend on the inputs is computed already, and convolutions have their weights at hand as they want
@@ -48,7 +49,7 @@ public final class Plan: Sendable {
   ///   - inputs: the forms of the tensors that the plan will be run on.
   ///   - device: where these will be.
   ///   - precision: of convolutions.
-  ///   - body: the computation. It is called once, with zeros.
+  ///   - body: the computation. It is called once, with tensors whose values it cannot read.
   /// - Throws: what the body throws; ``PlanError/notForPlans(_:)`` or `TensorError.traced(shape:)` where that does what
   ///   is no operation.
   public init(
@@ -59,11 +60,9 @@ public final class Plan: Sendable {
     defer { tracer.finish() }
     // Gradients that are being recorded have nothing to do with it.
     let result = try Recording.pause {
-      let zeros = try inputs.map {
-        try Tensor(repeating: 0, shape: $0.shape, dtype: $0.dtype, layout: $0.layout, on: device)
-      }
-      for input in zeros { tracer.register(input) }
-      return try Recording.record(tracer: tracer) { _ in try body(zeros) }
+      let placeholders = try inputs.map { try Tensor(uninitialized: $0, on: device) }
+      for input in placeholders { tracer.register(input) }
+      return try Recording.record(tracer: tracer) { _ in try body(placeholders) }
     }
     self.inputs = inputs
     self.device = device

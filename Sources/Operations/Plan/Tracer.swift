@@ -37,6 +37,25 @@ package final class Tracer {
     return value
   }
 
+  /// What an operation gives. Nobody may read what depends on the inputs, so that memory is all there is to it, which
+  /// takes nothing of the machine's until it is touched. Custom operations alone are run, on zeros.
+  func evaluate<O: Operation>(_ operation: inout O) throws -> (result: Tensor, isAlias: Bool) {
+    var isTraced = false
+    operation.forEachOperand { if value(of: $0) != nil { isTraced = true } }
+    guard isTraced else { return try operation.evaluate() }
+    let form = try operation.form()
+    if let alias = try operation.alias() { return (alias.withoutOrigin, true) }
+    let device = try operation.device()
+    if operation is any WritingOperation { return (try Tensor(uninitialized: form, on: device), false) }
+    var copy = operation
+    try copy.forEachOperand { operand in
+      guard value(of: operand) != nil else { return }
+      operand = try Tensor(
+        repeating: 0, shape: operand.shape, dtype: operand.dtype, layout: operand.layout, on: operand.device)
+    }
+    return try copy.evaluate()
+  }
+
   /// - Parameters:
   ///   - operation: as it was before it ran, so that nothing is kept that it left in itself.
   ///   - isAlias: whether the result was not run but is memory that was there.
@@ -70,8 +89,12 @@ package final class Tracer {
     return try Tensor(in: storage, tensor.shape, tensor.dtype, tensor.layout)
   }
 
-  /// Lets whoever still has them read and change the tensors.
+  /// Lets whoever still has them read and change the tensors, which are zeros.
   func finish() {
-    for (memory, _) in known.values { memory.storage?.isTraced = false }
+    for (memory, _) in known.values {
+      guard let storage = memory.storage else { continue }
+      try? storage.backend.fill(storage, with: 0)
+      storage.isTraced = false
+    }
   }
 }

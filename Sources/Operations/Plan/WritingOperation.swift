@@ -28,6 +28,7 @@ extension PlaneStatistics: WritingOperation {}
 extension Reduction: WritingOperation {}
 extension MatrixProduct: WritingOperation {}
 extension Convolution: WritingOperation {}
+extension MaxPooling: WritingOperation {}
 extension Rearrange: WritingOperation {}
 extension Broadcast: WritingOperation {}
 extension Concatenation: WritingOperation {}
