@@ -12,12 +12,14 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "InstanceNorm", targets: ["InstanceNorm"]),
+    .library(name: "Generators", targets: ["Generators"]),
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .library(name: "InstanceNormC", type: .dynamic, targets: ["InstanceNormC"]),
   ],
   targets: [
     // MARK: Public API
-    .target(name: "InstanceNorm", dependencies: ["Tensors", "Operations", "ArrayFiles", "GPUBackends"]),
+    .target(name: "InstanceNorm", dependencies: ["Tensors", "Operations", "ArrayFiles", "ModelFiles", "GPUBackends"]),
+    .target(name: "Generators", dependencies: ["InstanceNorm", "ModelFiles"]),
     .target(name: "InstanceNormC", dependencies: ["CInstanceNorm", "Tensors", "Calls", "CPUKernels"]),
     .target(name: "ImageFiles", dependencies: ["Tensors", "ArrayFiles", "CVipsShims"]),
 
@@ -49,6 +51,7 @@ let package = Package(
     .target(name: "CGPUKernels", exclude: ["Kernels", "PTX"]),
     .target(name: "CArrayFiles"),
     .target(name: "ArrayFiles", dependencies: ["Tensors", "Operations", "CArrayFiles"]),
+    .target(name: "ModelFiles", dependencies: ["Tensors", "ArrayFiles"]),
     .target(name: "CVipsShims", exclude: ["LibVips.h"]),
   ]
 )
@@ -61,7 +64,8 @@ if isRoot {
     .executableTarget(
       name: "instnorm",
       dependencies: [
-        "InstanceNorm", "ArrayFiles", "ImageFiles", "Conformance", "CProcess", "Figures", "Text",
+        "InstanceNorm", "ArrayFiles", "Generators", "ImageFiles", "ModelFiles", "Conformance", "CProcess", "Figures",
+        "Text",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "Conformance", dependencies: ["InstanceNorm", "Text"]),
@@ -72,6 +76,8 @@ if isRoot {
 
     // MARK: Examples
     .executableTarget(name: "quickstart", dependencies: ["InstanceNorm"], path: "Examples/Quickstart"),
+    .executableTarget(
+      name: "paint-picture", dependencies: ["Generators", "ImageFiles"], path: "Examples/PaintPicture"),
     .executableTarget(name: "render-scene", dependencies: ["ImageFiles"], path: "Examples/RenderScene"),
     .executableTarget(
       name: "which-norm", dependencies: ["InstanceNorm", "Drawing"], path: "Examples/WhichNorm",
@@ -88,14 +94,16 @@ if isRoot {
       dependencies: ["GPUBackends", "Calls", "CPUKernels", "InstanceNorm", "TestSupport", "StandInCUDA"]),
     .target(name: "WatchedSystem", path: "Tests/WatchedSystem"),
     .testTarget(name: "ArrayFilesTests", dependencies: ["ArrayFiles", "TestSupport", "WatchedSystem"]),
+    .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "TestSupport"]),
     .testTarget(name: "InstanceNormTests", dependencies: ["InstanceNorm", "TestSupport"]),
+    .testTarget(name: "GeneratorsTests", dependencies: ["Generators", "TestSupport"]),
     .testTarget(name: "InstanceNormCTests", dependencies: ["InstanceNormC", "InstanceNorm", "TestSupport"]),
     .testTarget(name: "ImageFilesTests", dependencies: ["ImageFiles", "TestSupport"]),
     .testTarget(
       name: "ToolTests",
       dependencies: [
-        "InstanceNorm", "ImageFiles", "Conformance", "Figures", "Drawing", "TestSupport", "instnorm", "quickstart",
-        "which-norm",
+        "InstanceNorm", "Generators", "ImageFiles", "Conformance", "Figures", "Drawing", "TestSupport", "instnorm",
+        "paint-picture", "quickstart", "which-norm",
       ]),
   ]
 }

@@ -38,10 +38,8 @@ package struct ForeignFile {
     return zip(head) ?? text(head) ?? binary(head, fileSize: fileSize)
   }
 
-  private static let fromPyTorch = """
-    in Python, safetensors.torch.save_file(torch.load("a.pth", weights_only=True), "a.safetensors") makes a \
-    .safetensors file of its tensors
-    """
+  private static let fromPyTorch =
+    "`instnorm convert a.pth -o a.safetensors` makes a .safetensors file of its tensors, and StateDict reads both"
 
   private static let starts: [(start: [UInt8], name: String, advice: String?)] = [
     (
@@ -105,7 +103,12 @@ package struct ForeignFile {
     }
     if head[4...].starts(with: Array("TFL3".utf8)) { return ForeignFile("a TensorFlow Lite model") }
     if head.count > 262, head[257...].starts(with: Array("ustar".utf8)) {
-      return ForeignFile("a tar archive", "unpack it first")
+      // PyTorch's first files begin with the machine that they were written on.
+      return head.starts(with: Array("sys_info\0".utf8))
+        ? ForeignFile(
+          "a PyTorch file from before version 0.1.10, a tar archive",
+          "in Python, torch.save(torch.load(\"a.pth\", weights_only=False), \"b.pth\") makes one of today's, if you "
+            + "trust where it comes from") : ForeignFile("a tar archive", "unpack it first")
     }
     let length = head[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     if head[8] == UInt8(ascii: "{"), length <= UInt64(fileSize - 8) {

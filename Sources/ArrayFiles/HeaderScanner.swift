@@ -192,7 +192,7 @@ struct HeaderScanner {
 }
 
 /// Text from a file as an error may show it: in quotes, short, and without invisible characters.
-func quoted(_ text: String) -> String {
+package func quoted(_ text: String) -> String {
   let scalars = text.unicodeScalars
   let shown = scalars.prefix(60).map { scalar -> String in
     switch scalar.properties.generalCategory {

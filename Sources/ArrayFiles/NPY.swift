@@ -22,21 +22,18 @@ public enum NPY {
 
     let expected: Int
     do {
-      expected = try inFile.byteCount(of: header.dtype)
+      expected = try inFile.byteCount(of: header.type.dtype)
     } catch {
       throw FileError.malformed(path: path, reason: "\(error)")
     }
     guard file.size - start >= expected else {
       throw FileError.malformed(
         path: path,
-        reason: "the header promises \(expected) bytes of values (shape \(inFile), \(header.dtype)), "
+        reason: "the header promises \(expected) bytes of values (shape \(inFile), \(header.type.dtype)), "
           + "the file has \(file.size - start)")
     }
-    var tensor = try FileReader.tensor(path, inFile, header.dtype)
-    try tensor.withUnsafeMutableBytes { bytes in
-      try file.read(at: start, into: bytes)
-      if header.isBigEndian { swapBytes(bytes, width: header.dtype.byteCount) }
-    }
+    var tensor = try file.values(
+      header.type, at: start, shape: inFile, isBigEndian: header.isBigEndian, of: "the array")
     if header.isFortranOrder { tensor = try transposed(tensor) }
     return tensor.reinterpreted(as: Shape(layout.logicalOrder(inFile.dimensions)), layout: layout)
   }
@@ -93,56 +90,15 @@ public enum NPY {
     }
   }
 
-  private static func swapBytes(_ bytes: UnsafeMutableRawBufferPointer, width: Int) {
-    func swap<Word: FixedWidthInteger>(_ type: Word.Type) {
-      for index in bytes.assumingMemoryBound(to: Word.self).indices {
-        bytes.assumingMemoryBound(to: Word.self)[index] = bytes.assumingMemoryBound(to: Word.self)[index].byteSwapped
-      }
-    }
-    switch width {
-    case 2: swap(UInt16.self)
-    case 4: swap(UInt32.self)
-    default: swap(UInt64.self)
-    }
-  }
-
   /// The values of a Fortran-ordered array (first index fastest) in C order.
   private static func transposed(_ source: Tensor) throws -> Tensor {
-    var result = try Tensor(uninitialized: source.shape, dtype: source.dtype)
-    let shape = source.shape.dimensions
-    guard source.count > 0, shape.count > 1 else { return source }
-    var steps: [Int] = []
-    var step = 1
-    for extent in shape {
-      steps.append(step)
-      step *= extent
+    guard source.count > 0, source.shape.rank > 1 else { return source }
+    var strides: [Int] = []
+    var stride = 1
+    for extent in source.shape {
+      strides.append(stride)
+      stride *= extent
     }
-    try source.withUnsafeBytes { from in
-      try result.withUnsafeMutableBytes { to in
-        func copy<Word: BitwiseCopyable>(_ type: Word.Type) {
-          let (from, to) = (from.assumingMemoryBound(to: Word.self), to.assumingMemoryBound(to: Word.self))
-          var index = [Int](repeating: 0, count: shape.count)
-          var offset = 0
-          for target in to.indices {
-            to[target] = from[offset]
-            var axis = shape.count - 1
-            while axis >= 0 {
-              index[axis] += 1
-              offset += steps[axis]
-              if index[axis] < shape[axis] { break }
-              offset -= steps[axis] * shape[axis]
-              index[axis] = 0
-              axis -= 1
-            }
-          }
-        }
-        switch source.dtype.byteCount {
-        case 2: copy(UInt16.self)
-        case 4: copy(UInt32.self)
-        default: copy(UInt64.self)
-        }
-      }
-    }
-    return result
+    return try source.strided(source.shape, by: strides)
   }
 }

@@ -3,7 +3,7 @@ import Tensors
 /// The header of an .npy file: a Python dictionary such as
 /// `{'descr': '<f4', 'fortran_order': False, 'shape': (5, 3, 4, 4), }`.
 struct NPYHeader {
-  var dtype: DType
+  var type: StoredType
   var isBigEndian: Bool
   var isFortranOrder: Bool
   var shape: [Int]
@@ -36,22 +36,22 @@ struct NPYHeader {
     }
     let marks = descr.first.map { "<>=|".contains($0) } ?? false
     let code = marks ? descr.dropFirst() : Substring(descr)
-    guard let dtype = Self.codes[code] ?? (marks ? nil : Self.words[descr]) else {
+    guard let type = Self.codes[code] ?? (marks ? nil : Self.words[descr]) else {
       throw Fault(
         reason: "values of type \(quoted(descr)) (only float16, float32 and float64 are)", isUnsupported: true)
     }
-    self.dtype = dtype
+    self.type = type
     isBigEndian = descr.first == ">"
     isFortranOrder = fortranOrder
     self.shape = shape
   }
 
   /// What NumPy calls the types, with a mark for the order of bytes before it or without.
-  private static let codes: [Substring: DType] = [
+  private static let codes: [Substring: StoredType] = [
     "f2": .float16, "f4": .float32, "f8": .float64, "e": .float16, "f": .float32, "d": .float64,
   ]
   /// What it calls them without such a mark.
-  private static let words: [String: DType] = [
+  private static let words: [String: StoredType] = [
     "half": .float16, "single": .float32, "double": .float64, "float": .float64, "float16": .float16,
     "float32": .float32, "float64": .float64,
   ]

@@ -20,7 +20,7 @@ public struct SafetensorsFile: Sendable {
     public var range: Range<Int>
 
     /// Whether the values are whole numbers.
-    package var isOfWholeNumbers: Bool { dtype.first == "I" || dtype.first == "U" }
+    package var isOfWholeNumbers: Bool { dtype.first == "I" || dtype.first == "U" || dtype == "BOOL" }
   }
 
   public let path: String

@@ -12,10 +12,10 @@ import Testing
   }
 
   static let files: [(start: [UInt8], words: [String])] = [
-    (zip("archive/data.pkl"), ["PyTorch", "safetensors.torch.save_file"]),
-    (zip("net/.format_version"), ["PyTorch", "safetensors.torch.save_file"]),
+    (zip("archive/data.pkl"), ["PyTorch", "instnorm convert"]),
+    (zip("net/.format_version"), ["PyTorch", "instnorm convert"]),
     (zip("x.npy"), [".npz", "numpy.save"]), (zip("config.json"), ["zip"]),
-    ([0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50], ["pickle", "save_file"]),
+    ([0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50], ["pickle", "instnorm convert"]),
     ([0x80, 4, 0x95, 1, 0, 0, 0, 0, 0, 0, 0, 0x7D, 0x94, 0x2E], ["pickle"]),
     ([0x89] + Array("HDF\r\n".utf8) + [0x1A, 10, 0, 0, 0, 0, 0], ["HDF5", "h5py"]),
     ([0x08, 7, 0x12, 7] + Array("pytorch".utf8) + [0x1A, 0], ["ONNX", "onnx.numpy_helper"]),

@@ -10,11 +10,11 @@ import Testing
   @Test func `mutated npy files`() async {
     await #expect(processExitsWith: .success) {
       for name in ["form_le_f4_C.npy", "form_be_f8_F.npy", "form_version_3.npy"] {
-        let (good, bad) = try feed(bytes(of: golden(name)), header: 128, count: 1500) { path in
+        let fed = try Feeding(bytes(of: golden(name)), header: 128, count: 1500) { path in
           let tensor = try NPY.read(from: path)
           #expect(tensor.byteCount <= (try bytes(of: path).count))
         }
-        #expect(good > 0 && bad > 500)
+        #expect(fed.read > 0 && fed.refused > 500 && fed.isFrugal)
       }
     }
   }
@@ -23,11 +23,11 @@ import Testing
     await #expect(processExitsWith: .success) {
       let original = try bytes(of: golden("state_dict.safetensors"))
       let header = 8 + Int(original[0]) + Int(original[1]) << 8
-      let (good, bad) = try feed(original, header: header, count: 4000) { path in
+      let fed = try Feeding(original, header: header, count: 4000) { path in
         let file = try SafetensorsFile(contentsOf: path)
         for name in file.names { _ = try file.tensor(named: name) }
       }
-      #expect(good > 0 && bad > 500)
+      #expect(fed.read > 0 && fed.refused > 500 && fed.isFrugal)
     }
   }
 
@@ -66,16 +66,16 @@ import Testing
       let header = Array("{\(entries.joined(separator: ","))}".utf8)
       let length = littleEndian(header.count, byteCount: 8)
       try write(length + header + Array(repeating: 0, count: 240_000), to: folder.file("many.safetensors"))
-      forgetPeak()
-      let resident = memory("VmRSS")
+      Memory.forgetPeak()
+      let resident = Memory.now("VmRSS")
       #expect(try SafetensorsFile(contentsOf: folder.file("many.safetensors")).entries.count == 60_000)
       // A sanitizer surrounds each of the many small pieces of memory with more of its own.
-      #expect(memory("VmHWM") - resident < 8 * header.count + 16 << 20 || Sanitizer.isAddress || Sanitizer.isThread)
+      #expect(Memory.now("VmHWM") - resident < 8 * header.count + 16 << 20 || Sanitizer.isAddress || Sanitizer.isThread)
     }
   }
 
   @Test func `every truncation of a file is refused`() throws {
-    let folder = TemporaryFolder()
+    let folder = TemporaryFolder(inMemory: true)
     for (name, read) in [
       ("form_le_f2_C.npy", { (path: String) in _ = try NPY.read(from: path) }),
       ("optimizers.safetensors", { (path: String) in _ = try SafetensorsFile(contentsOf: path) }),
@@ -89,53 +89,9 @@ import Testing
   }
 }
 
-/// Reads mutants of a file, and checks the memory that each read takes.
-///
-/// - Returns: how many mutants were read, and how many were refused.
-private func feed(
-  _ original: [UInt8], header: Int, count: Int, _ read: (String) throws -> Void
-) throws -> (Int, Int) {
-  let folder = TemporaryFolder()
-  var mutator = Mutator(original, header: 0..<header, seed: 11)
-  var (good, bad) = (0, 0)
-  let path = folder.file("mutant")
-  for _ in 0..<count {
-    let mutant = mutator.next()
-    try write(mutant, to: path)
-    forgetPeak()
-    let (resident, size) = (memory("VmRSS"), memory("VmSize"))
-    do {
-      try read(path)
-      good += 1
-    } catch is FileError {
-      bad += 1
-    }
-    #expect(memory("VmHWM") - resident < 8 * mutant.count + 16 << 20)
-    // Memory that was taken but never touched. What was given back at once does not show here.
-    #expect(memory("VmSize") - size < 8 * mutant.count + 128 << 20)
-  }
-  return (good, bad)
-}
-
 private func expectRefusal(_ path: String, _ count: Int, _ read: () throws -> Void) throws {
-  forgetPeak()
-  let resident = memory("VmRSS")
+  Memory.forgetPeak()
+  let resident = Memory.now("VmRSS")
   #expect(throws: FileError.self) { try read() }
-  #expect(memory("VmHWM") - resident < 4 * count + 16 << 20)
-}
-
-/// A line of /proc/self/status, in bytes; 0 where there is none.
-private func memory(_ name: String) -> Int {
-  let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-  let line = status.split(separator: "\n").first { $0.hasPrefix(name) } ?? ""
-  return (Int(line.filter(\.isNumber)) ?? 0) * 1024
-}
-
-/// Makes the peak of resident memory start again from what is resident now.
-private func forgetPeak() {
-  let file = open("/proc/self/clear_refs", O_WRONLY)
-  if file >= 0 {
-    Foundation.write(file, "5", 1)
-    close(file)
-  }
+  #expect(Memory.now("VmHWM") - resident < 4 * count + 16 << 20)
 }

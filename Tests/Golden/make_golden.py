@@ -32,6 +32,10 @@ operations.safetensors      Each operation alone, as `{operation}.{case}.` `y`, 
                             and SiLU); `{function}.second_order.` `x`, `dx`, `dxdx` and `dxddy` are the gradient for
                             `second_order.dy`, and the gradients of the sum of `second_order.v` dx. `max` spreads its
                             gradient evenly over ties, which `max.x` has. Gram matrices are divided by C H W.
+torch_*.pth                 What torch.save writes today, in both formats, and wrote before: `torch_state*` hold the tensors
+                            of torch_state.safetensors, `torch_checkpoint` those of torch_checkpoint.safetensors among
+                            much else; `torch_module*`, `torch_numpy` and `torch_quantized` need classes of Python's.
+networks.safetensors        Generators, discriminators and feature networks in small: see golden_networks.py.
 random_normal_*, *.npy      NumPy's forms of files, what it prints, and its refusals.
 """
 
@@ -45,7 +49,9 @@ import onnxruntime
 import torch
 from golden_convolutions import convolution_cases
 from golden_gradients import gradient_cases
+from golden_networks import network_cases
 from golden_operations import operation_cases
+from golden_pytorch import pytorch_files
 from safetensors.torch import save_file
 from torch import nn
 
@@ -444,6 +450,8 @@ optimizers()
 gradient_cases(folder)
 operation_cases(folder)
 convolution_cases(folder)
+pytorch_files(folder)
+network_cases(folder)
 random_normal()
 array_files()
 printing()

@@ -21,8 +21,12 @@ public enum Sanitizer {
 public final class TemporaryFolder: Sendable {
   public let path: String
 
-  public init() {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("instnorm-\(UUID().uuidString)").path
+  /// - Parameter inMemory: for files by the thousand, which a disk may take milliseconds each for; where the system has
+  ///   memory for files.
+  public init(inMemory: Bool = false) {
+    let memory = "/dev/shm"
+    let place = inMemory && access(memory, W_OK) == 0 ? memory : FileManager.default.temporaryDirectory.path
+    path = "\(place)/instnorm-\(UUID().uuidString)"
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 

@@ -6,6 +6,7 @@ import InstanceNorm
 enum Reader: String, CaseIterable {
   case npy
   case safetensors
+  case pth
   case weights
   /// By the readers that are ours, which also look at the files that libvips decodes.
   case picture
@@ -18,6 +19,9 @@ enum Reader: String, CaseIterable {
       precondition(byteCount(path) >= tensor.byteCount, "more values than the file has bytes")
     case .safetensors:
       let file = try SafetensorsFile(contentsOf: path)
+      for name in file.names { _ = try? file.tensor(named: name) }
+    case .pth:
+      let file = try PyTorchFile(contentsOf: path)
       for name in file.names { _ = try? file.tensor(named: name) }
     case .weights:
       // With a number of maps to be inferred.
