@@ -41,6 +41,9 @@ static const char binary[] = {
 static const char updates[] = {
 #embed "Kernels/updates.h"
   , 0};
+static const char orders[] = {
+#embed "Kernels/orders.h"
+  , 0};
 static const char reduction[] = {
 #embed "Kernels/reduction.h"
   , 0};
@@ -50,8 +53,14 @@ static const char tiles[] = {
 static const char matrix[] = {
 #embed "Kernels/matrix.h"
   , 0};
+static const char pictures[] = {
+#embed "Kernels/pictures.h"
+  , 0};
 static const char convolution[] = {
 #embed "Kernels/convolution.h"
+  , 0};
+static const char pooling[] = {
+#embed "Kernels/pooling.h"
   , 0};
 static const char rearrange[] = {
 #embed "Kernels/rearrange.h"
@@ -65,9 +74,10 @@ static const char *const sources[FAMILY_COUNT][8] = {
   [FAMILY_POINTWISE] = {calls, values, numbers, vectors, pointwise},
   [FAMILY_BINARY] = {calls, values, numbers, vectors, binary},
   [FAMILY_UPDATES] = {calls, values, numbers, vectors, updates},
-  [FAMILY_REDUCTION] = {calls, values, numbers, types, reduction},
+  [FAMILY_REDUCTION] = {calls, values, numbers, types, orders, reduction},
   [FAMILY_MATRIX] = {calls, values, numbers, types, tiles, matrix},
-  [FAMILY_CONVOLUTION] = {calls, values, numbers, types, tiles, convolution},
+  [FAMILY_CONVOLUTION] = {calls, values, numbers, types, tiles, pictures, convolution},
+  [FAMILY_POOLING] = {calls, values, numbers, types, orders, pictures, pooling},
   [FAMILY_REARRANGE] = {calls, values, numbers, types, rearrange},
 };
 const char *kernel_source(int family, int index) { return sources[family][index]; }
@@ -132,6 +142,9 @@ static const char matrix_float32[] = {
 static const char convolution_float32[] = {
 #embed "PTX/convolution-float32.ptx"
   , 0};
+static const char pooling_float32[] = {
+#embed "PTX/pooling-float32.ptx"
+  , 0};
 static const char rearrange_float32[] = {
 #embed "PTX/rearrange-float32.ptx"
   , 0};
@@ -149,6 +162,7 @@ static const char *const ptx[FAMILY_COUNT][TYPE_FLOAT64 + 1] = {
   [FAMILY_REDUCTION] = {[TYPE_FLOAT32] = reduction_float32},
   [FAMILY_MATRIX] = {[TYPE_FLOAT32] = matrix_float32},
   [FAMILY_CONVOLUTION] = {[TYPE_FLOAT32] = convolution_float32},
+  [FAMILY_POOLING] = {[TYPE_FLOAT32] = pooling_float32},
   [FAMILY_REARRANGE] = {[TYPE_FLOAT32] = rearrange_float32},
 };
 const char *kernel_ptx(int family, int type) { return ptx[family][type]; }

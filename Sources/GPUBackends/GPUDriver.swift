@@ -42,7 +42,7 @@ package struct OutOfDeviceMemory: Error {
 /// Kernels that are compiled together when one of them is first used: a program for each type of values, or one that is
 /// told types as arguments.
 package enum KernelFamily: Sendable {
-  case normalization, statistics, pointwise, binary, updates, reduction, matrix, convolution, rearrange
+  case normalization, statistics, pointwise, binary, updates, reduction, matrix, convolution, pooling, rearrange
 
   /// What the kernels' texts are found by.
   var number: Int32 {
@@ -55,6 +55,7 @@ package enum KernelFamily: Sendable {
     case .reduction: Int32(FAMILY_REDUCTION)
     case .matrix: Int32(FAMILY_MATRIX)
     case .convolution: Int32(FAMILY_CONVOLUTION)
+    case .pooling: Int32(FAMILY_POOLING)
     case .rearrange: Int32(FAMILY_REARRANGE)
     }
   }
@@ -122,6 +123,7 @@ extension AdamKernelCall: KernelCall {}
 extension ReductionKernelCall: KernelCall {}
 extension MatrixKernelCall: KernelCall {}
 extension ConvolutionKernelCall: KernelCall {}
+extension PoolingKernelCall: KernelCall {}
 extension RearrangeKernelCall: KernelCall {}
 extension FillKernelCall: KernelCall {}
 

@@ -1,5 +1,6 @@
 import ArrayFiles
 import Foundation
+import ModelFiles
 
 /// What a module is built from: its class and its constructor's arguments, and not its variables.
 ///
@@ -67,7 +68,7 @@ public struct Blueprint: Equatable, Sendable, Codable {
   /// - Throws: `FileError` when the file cannot be read or has none, as those of other programs;
   ///   ``ModuleError/blueprint(reason:)`` when it is not one.
   public init(contentsOf path: String) throws {
-    guard let json = try SafetensorsFile(contentsOf: path).metadata[Self.metadataKey] else {
+    guard let json = try StateDict(contentsOf: path).metadata[Self.metadataKey] else {
       throw FileError.unsupported(
         path: path, reason: "it does not say what module its tensors are of; make one and load(from:) the file")
     }
@@ -81,7 +82,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
   ///   - builders: how to build classes beside this library's own, by their names.
   /// - Throws: what ``init(contentsOf:)``, ``build(with:)`` and ``Module/load(from:)`` throw.
   public static func load(from path: String, with builders: [String: Builder] = [:]) throws -> Module {
-    let module = try Blueprint(contentsOf: path).build(with: builders)
+    let blueprint = try Blueprint(contentsOf: path)
+    let module = try withoutInitialValues { try blueprint.build(with: builders) }
     try module.load(from: path)
     return module
   }
@@ -127,7 +129,7 @@ public struct Blueprint: Equatable, Sendable, Codable {
   }
 
   /// The record of the constructor's arguments.
-  private func options<Options: Decodable>(_ type: Options.Type = Options.self) throws -> Options {
+  func options<Options: Decodable>(_ type: Options.Type = Options.self) throws -> Options {
     do {
       return try JSONDecoder().decode(Options.self, from: JSONEncoder().encode(scheme))
     } catch let error as DecodingError {
@@ -169,38 +171,6 @@ public struct Blueprint: Equatable, Sendable, Codable {
     }
   }
 
-  private static var builders: [String: Builder] {
-    [
-      "InstanceNorm1D": { try InstanceNorm1D($0.options()) },
-      "InstanceNorm2D": { try InstanceNorm2D($0.options()) },
-      "InstanceNorm3D": { try InstanceNorm3D($0.options()) },
-      "BatchNorm2D": {
-        var options: NormalizationOptions = try $0.options()
-        if $0.scheme["trackRunningStats"] == nil { options.trackRunningStats = true }
-        return try BatchNorm2D(options)
-      },
-      "LayerNorm2D": { try LayerNorm2D($0.options()) },
-      "GroupNorm2D": {
-        _ = try $0.int("groups")
-        return try GroupNorm2D($0.options())
-      },
-      "ConditionalInstanceNorm2D": {
-        _ = try $0.int("numOfStyles")
-        return try ConditionalInstanceNorm2D($0.options())
-      },
-      "AdaptiveInstanceNorm2D": {
-        _ = try $0.double("strength")
-        return try AdaptiveInstanceNorm2D($0.options())
-      },
-      "ReLU": { ReLU(name: try $0.string("name")) },
-      "LeakyReLU": { try LeakyReLU(slope: $0.double("slope"), name: $0.string("name")) },
-      "Tanh": { Tanh(name: try $0.string("name")) },
-      "Identity": { Identity(name: try $0.string("name")) },
-      "Add": { Add(name: try $0.string("name")) },
-      "Concat": { Concat(axis: try $0.int("axis"), name: try $0.string("name")) },
-    ]
-  }
-
   /// An argument of a constructor.
   public enum Argument: Equatable, Sendable, Codable {
     case null
@@ -208,6 +178,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
     case int(Int)
     case double(Double)
     case string(String)
+    /// Of rows and columns, or of the four edges.
+    case ints([Int])
 
     /// JSON does not tell 1.0 from 1.
     public static func == (first: Argument, second: Argument) -> Bool {
@@ -218,6 +190,7 @@ public struct Blueprint: Equatable, Sendable, Codable {
       case (.double(let first), .double(let second)): first == second
       case (.int(let first), .double(let second)), (.double(let second), .int(let first)): Double(first) == second
       case (.string(let first), .string(let second)): first == second
+      case (.ints(let first), .ints(let second)): first == second
       default: false
       }
     }
@@ -232,6 +205,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
         self = .int(value)
       } else if let value = try? container.decode(Double.self) {
         self = .double(value)
+      } else if let values = try? container.decode([Int].self) {
+        self = .ints(values)
       } else {
         self = .string(try container.decode(String.self))
       }
@@ -245,51 +220,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
       case .int(let value): try container.encode(value)
       case .double(let value): try container.encode(value)
       case .string(let value): try container.encode(value)
+      case .ints(let values): try container.encode(values)
       }
     }
-  }
-}
-
-// MARK: - Reading arguments
-
-extension Blueprint {
-  public func int(_ name: String) throws -> Int {
-    if case .int(let value) = scheme[name] { return value }
-    throw wrong(name, "a whole number")
-  }
-
-  public func double(_ name: String) throws -> Double {
-    switch scheme[name] {
-    case .double(let value): return value
-    case .int(let value): return Double(value)
-    default: throw wrong(name, "a number")
-    }
-  }
-
-  public func bool(_ name: String) throws -> Bool {
-    if case .bool(let value) = scheme[name] { return value }
-    throw wrong(name, "true or false")
-  }
-
-  /// nil for null, or where there is none.
-  public func string(_ name: String) throws -> String? {
-    switch scheme[name] {
-    case .string(let value): return value
-    case .null, nil: return nil
-    default: throw wrong(name, "a string or null")
-    }
-  }
-
-  /// nil for null, or where there is none.
-  public func optionalInt(_ name: String) throws -> Int? {
-    switch scheme[name] {
-    case .null, nil: nil
-    default: try int(name)
-    }
-  }
-
-  private func wrong(_ name: String, _ expected: String) -> ModuleError {
-    let got = scheme[name].map { "\($0)" } ?? "nothing"
-    return .blueprint(reason: "\(classname): argument '\(name)': expected \(expected), got \(got)")
   }
 }

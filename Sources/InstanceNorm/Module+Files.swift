@@ -1,4 +1,5 @@
 import ArrayFiles
+import ModelFiles
 import Operations
 import Tensors
 
@@ -32,19 +33,19 @@ extension Module {
     try SafetensorsFile.write(tensors, wholeNumbers: wholeNumbers, metadata: metadata, to: path)
   }
 
-  /// Reads variables and attributes, the children's too, from a .safetensors file, converted to the types they have
-  /// here.
+  /// Reads variables and attributes, the children's too, from a .safetensors file or one that `torch.save` wrote (.pth),
+  /// converted to the types they have here.
   ///
   /// A variable is found under PyTorch's name or its own (`weight` or `scale`). Other tensors in the file do not
-  /// matter, so that a layer finds its own in a whole network's file, except that a layer made with `affine: false` takes
-  /// no file with its scale or bias. A layer whose number of maps is to be inferred takes the file's. A count
+  /// matter, so that a layer finds its own in a whole network's file, except that a layer made with `affine: false` or
+  /// `useBias: false` takes no file with what it has not. A layer whose number of maps is to be inferred takes the file's. A count
   /// (`num_batches_tracked`) is of any type, and 0 where the file has none.
   ///
   /// - Throws: `FileError` when the file is malformed, lacks a tensor or has a value that the type here does not hold,
   ///   ``ModuleError/variable(module:name:expected:got:)`` when one has another shape or may not be there. Then nothing
   ///   has changed.
   public final func load(from path: String) throws {
-    let file = try SafetensorsFile(contentsOf: path)
+    let file = try StateDict(contentsOf: path)
     var initialized: [Module] = []
     var assignments: [() -> Void] = []
     do {
@@ -89,10 +90,11 @@ extension Module {
 extension Module {
   /// Refuses a file that has variables for a module made without, or none for one made with them: either is a mistake
   /// that would be seen in results alone.
-  private func check(agreesWith file: SafetensorsFile, _ nameInFile: (String) -> String) throws {
+  private func check(agreesWith file: StateDict, _ nameInFile: (String) -> String) throws {
     if let name = varsLeftOut.first(where: { file.entries[nameInFile($0)] != nil }) {
       throw ModuleError.variable(
-        module: label, name: name, expected: "none in \(file.path.shown), as the layer is made with `affine: false`",
+        module: label, name: name,
+        expected: "none in \(file.path.shown), as the layer is made with `\(howVarsAreLeftOut)`",
         got: "'\(nameInFile(name))'")
     }
     let wanted = varsToLeaveOut.map(nameInFile)
@@ -100,7 +102,7 @@ extension Module {
       let both = wanted.map { "'\($0)'" }.joined(separator: " and ")
       throw ModuleError.variable(
         module: label, name: varsToLeaveOut[0],
-        expected: "\(both) in \(file.path.shown), or a layer made with `affine: false`",
+        expected: "\(both) in \(file.path.shown), or a layer made with `\(howVarsAreLeftOut)`",
         got: "none; \(choice(of: file.names, for: first, "tensor"))")
     }
   }
@@ -109,10 +111,10 @@ extension Module {
 /// A tensor as a file has it, for a place in a module.
 private struct FileTensor {
   private let name: String
-  private let file: SafetensorsFile
+  private let file: StateDict
   private let isCount: Bool
 
-  init(_ name: String, in file: SafetensorsFile, isCount: Bool) {
+  init(_ name: String, in file: StateDict, isCount: Bool) {
     (self.name, self.file, self.isCount) = (name, file, isCount)
   }
 

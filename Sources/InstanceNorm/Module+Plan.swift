@@ -48,7 +48,7 @@ extension Module {
 ///     let painter = SharedModel(model)                            // the model is the painter's from here on
 ///     let y = try painter(x)                                      // from any task
 ///
-/// The first call for a form runs the model twice, and others wait for it.
+/// The first call for a form makes the plan, and others wait for it.
 public final class SharedModel: Sendable {
   private struct State {
     let model: Module

@@ -19,9 +19,9 @@ import Tensors
 ///       override func forward(_ x: Tensor) throws -> Tensor { try norm2(norm1(x).relu()) + x }
 ///     }
 ///
-/// <doc:WritingAModule> shows how. The class is PuzzleLib's `Module`, whose life it keeps: after a call in training mode
-/// ``inData`` and ``data`` are there, ``backward(_:updParamGrads:scale:momentum:)`` takes the gradient of that call.
-/// <doc:ComingFromPuzzleLib> says where it differs.
+/// The article "Writing a module" shows how. The class is PuzzleLib's `Module`, whose life it keeps: after a call in
+/// training mode ``inData`` and ``data`` are there, ``backward(_:updParamGrads:scale:momentum:)`` takes the gradient of
+/// that call. The article "Coming from PuzzleLib" says where it differs.
 ///
 /// In evaluation a call keeps nothing and changes nothing. A module belongs to one task; any number of them share a
 /// `Plan`, or a ``SharedModel``.
@@ -182,6 +182,8 @@ open class Module: CustomStringConvertible {
 
   /// The variables that modules of this class have, and this one is made without.
   var varsLeftOut: [String] { [] }
+  /// The argument that leaves them out.
+  var howVarsAreLeftOut: String { "affine: false" }
   /// The variables that a module of this class can also be made without.
   var varsToLeaveOut: [String] { [] }
 

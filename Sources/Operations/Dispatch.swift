@@ -61,6 +61,10 @@ extension ConvolutionCall: DeviceCall {
   func run(on device: CPUBackend) throws { try device.run(self) }
   func run(on device: GPUBackend) throws { try device.run(self) }
 }
+extension PoolingCall: DeviceCall {
+  func run(on device: CPUBackend) throws { try device.run(self) }
+  func run(on device: GPUBackend) throws { try device.run(self) }
+}
 extension RearrangeCall: DeviceCall {
   func run(on device: CPUBackend) throws { try device.run(self) }
   func run(on device: GPUBackend) throws { try device.run(self) }

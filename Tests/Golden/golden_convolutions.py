@@ -6,6 +6,7 @@ import random as dice
 
 import torch
 from golden_gradients import Random, save
+from golden_operations import differentiated
 from torch.nn import functional
 
 # In the order of a case's settings.
@@ -112,7 +113,44 @@ def convolutions(random, transposed, count, seed):
     return tensors
 
 
+def pooling(random, count, seed):
+    """Values have ties, whose gradient goes to the first."""
+    rng = dice.Random(seed)
+    tensors = {"pooling.count": torch.tensor([count], dtype=torch.float64)}
+    number = 0
+    while number < count:
+        size = [rng.randint(1, 4) for _ in range(2)]
+        stride = [rng.randint(1, 4) for _ in range(2)]
+        pad = [rng.randint(0, extent // 2) for extent in size]
+        ceil = rng.random() < 0.5
+        shape = [rng.randint(1, 2), rng.randint(1, 3), rng.randint(1, 12), rng.randint(1, 12)]
+        if any(shape[2 + axis] + 2 * pad[axis] < size[axis] for axis in range(2)):
+            continue
+        x = (random(*shape) * 2).round() / 2
+        found = {"x": x.half(), "settings": torch.tensor([*size, *stride, *pad, ceil]).half()}
+        for name, function in [("max", functional.max_pool2d), ("average", functional.avg_pool2d)]:
+            data = x.clone().requires_grad_()
+            y = function(data, size, stride, pad, ceil_mode=ceil)
+            dy = exact(random(*y.shape)).requires_grad_()
+            (dx,) = torch.autograd.grad(y, data, dy, create_graph=True)
+            (second,) = torch.autograd.grad(dx.square().sum() / 2, dy)
+            found |= {f"{name}.y": y, f"{name}.dy": dy.detach().half(), f"{name}.dx": dx, f"{name}.penalty": second}
+        tensors |= {f"pooling.{number}.{key}": value for key, value in found.items()}
+        number += 1
+    return tensors
+
+
+def moves(random):
+    """Pixels as maps and maps as pixels, and linear maps."""
+    tensors = differentiated("shuffle", lambda x: functional.pixel_shuffle(x, 2), random, x=exact(random(2, 12, 3, 2)))
+    tensors |= differentiated("unshuffle", lambda x: functional.pixel_unshuffle(x, 3), random, x=exact(random(2, 2, 6, 3)))
+    tensors |= differentiated(
+        "linear", functional.linear, random, x=exact(random(2, 3, 5)), w=exact(random(4, 5)), b=exact(random(4)))
+    return tensors
+
+
 def convolution_cases(folder):
     random = Random(91)
     tensors = convolutions(random, False, 36, 1) | convolutions(random, True, 24, 2)
+    tensors |= pooling(random, 24, 3) | moves(random)
     save(tensors, folder / "convolutions.safetensors")

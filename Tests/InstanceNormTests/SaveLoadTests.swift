@@ -6,6 +6,16 @@ import Testing
 @Suite struct SaveLoadTests {
   private let folder = TemporaryFolder()
 
+  @Test func `what torch.save wrote is loaded as it is`() throws {
+    let norm = try InstanceNorm2D(numOfMaps: 2, trackRunningStats: true, name: "1")
+    try norm.load(from: golden("torch_checkpoint.pth"))
+    let file = try SafetensorsFile(contentsOf: golden("torch_checkpoint.safetensors"))
+    #expect(try bits(#require(norm.scale).data) == bits(file.tensor(named: "1.weight")))
+    #expect(try #require(norm.runningMean).doubles == file.tensor(named: "1.running_mean").doubles)
+    let error = #expect(throws: FileError.self) { try Blueprint(contentsOf: golden("torch_checkpoint.pth")) }
+    #expect("\(try #require(error))".contains("does not say what module"))
+  }
+
   @Test func `what is saved is loaded, bit for bit, under PyTorch's names`() throws {
     for name in [nil, "norm1", "block.3.norm"] {
       let path = folder.file("w.safetensors")

@@ -461,6 +461,7 @@ static size_t size_of_structure(cl_kernel kernel, unsigned argument) {
     {"ReductionKernelCall", sizeof(ReductionKernelCall)},
     {"MatrixKernelCall", sizeof(MatrixKernelCall)},
     {"ConvolutionKernelCall", sizeof(ConvolutionKernelCall)},
+    {"PoolingKernelCall", sizeof(PoolingKernelCall)},
     {"RearrangeKernelCall", sizeof(RearrangeKernelCall)},
     {"FillKernelCall", sizeof(FillKernelCall)},
   };

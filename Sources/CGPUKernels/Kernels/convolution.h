@@ -38,10 +38,6 @@ INLINE Tap tap_at(PASSED(ConvolutionKernelCall) call, long index, long maps) {
   return tap;
 }
 
-INLINE long picture_index(PASSED(PictureSteps) steps, long image, long map, long row, long column) {
-  return steps.offset + image * steps.image + map * steps.map + row * steps.row + column * steps.column;
-}
-
 /// The place of y whose window has its `offset`th place at a place of x; below 0 for none.
 INLINE long window_over(long place, long offset, long stride) {
   long distance = place - offset;

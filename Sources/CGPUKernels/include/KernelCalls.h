@@ -251,6 +251,30 @@ typedef struct {
   PictureSteps y;
 } ConvolutionKernelCall;
 
+/// What is at the greatest values of windows, or comes back from there.
+typedef struct {
+  int isScatter;
+  /// Whether the maps of a place lie together (NHWC), or the places of a map (NCHW).
+  int mapsLast;
+  long images;
+  long maps;
+  long height;
+  long width;
+  /// Windows.
+  long rows;
+  long columns;
+  long windowHeight;
+  long windowWidth;
+  long strideRows;
+  long strideColumns;
+  long top;
+  long left;
+  /// Where the pictures begin that choose the places; they lie as `picture` does.
+  long chooserOffset;
+  PictureSteps picture;
+  PictureSteps pooled;
+} PoolingKernelCall;
+
 /// Values from one order, type and form to another.
 typedef struct {
   long count;

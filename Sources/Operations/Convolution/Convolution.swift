@@ -96,16 +96,3 @@ struct Convolution: Operation {
     }
   }
 }
-
-extension ConvolutionGeometry {
-  /// - Throws: `TensorError` unless there is a value for each map, of the type that goes with the data's.
-  static func check(bias: Tensor, maps: Int, of dtype: DType) throws {
-    guard bias.shape == [maps] else {
-      throw TensorError.shapeMismatch(operation: "the bias of a convolution", expected: [maps], got: bias.shape)
-    }
-    guard bias.dtype == dtype.parameterDType else {
-      throw TensorError.dtypeMismatch(
-        operation: "the bias of a convolution of \(dtype)", expected: dtype.parameterDType, got: bias.dtype)
-    }
-  }
-}

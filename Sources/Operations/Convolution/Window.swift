@@ -64,9 +64,9 @@ struct WindowAxis {
     size: RowsAndColumns, stride: RowsAndColumns, dilation: RowsAndColumns, padding: Margins
   ) throws -> [WindowAxis] {
     // The limits keep every sum and product of these numbers within 64 bits.
-    for (name, pair, least) in [("stride", stride, 1), ("dilation", dilation, 1), ("size", size, 1)]
-    where min(pair.rows, pair.columns) < least || max(pair.rows, pair.columns) >= 1 << 30 {
-      throw TensorError.argument(name: name, expected: "\(least) or more", got: "\(pair)")
+    for (name, pair) in [("size", size), ("stride", stride), ("dilation", dilation)]
+    where min(pair.rows, pair.columns) < 1 || max(pair.rows, pair.columns) >= 1 << 30 {
+      throw TensorError.argument(name: name, expected: "1 or more", got: "\(pair)")
     }
     let margins = [padding.top, padding.left, padding.bottom, padding.right]
     guard margins.allSatisfy({ $0 >= 0 && $0 < 1 << 30 }) else {

@@ -16,6 +16,11 @@ private struct Reshape: Operation {
 }
 
 extension Tensor {
+  /// The same memory read another way, which has as many values.
+  func reinterpreting(as shape: Shape, layout: Layout) throws -> Tensor {
+    try Reshape(input: self, shape: shape, layout: layout).result()
+  }
+
   /// The same values, row by row, under another shape, in the same memory. One extent may be -1 and is worked out from
   /// the rest.
   ///
@@ -47,9 +52,9 @@ extension Tensor {
         throw TensorError.layoutMismatch(
           operation: "reshaping \(self.shape) to \(shape)", expected: .nchw, got: layout)
       }
-      return try Reshape(input: self, shape: shape, layout: keepsMaps ? .nhwc : .nchw).result()
+      return try reinterpreting(as: shape, layout: keepsMaps ? .nhwc : .nchw)
     }
-    return try Reshape(input: self, shape: shape, layout: .nchw).result()
+    return try reinterpreting(as: shape, layout: .nchw)
   }
 
   /// The axes from one on taken together: (N, C, H, W) from 2 on is (N, C, H W).

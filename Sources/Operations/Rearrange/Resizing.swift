@@ -8,11 +8,13 @@ public enum ResizeMode: Hashable, Sendable {
   /// Each pixel is a weighted mean of the four around it. Corners are the input's own with `alignCorners`, or else the
   /// edges of the outermost pixels are.
   case bilinear(alignCorners: Bool = false)
+  /// Each pixel is a weighted mean of the input's around it, as far as its own neighbours are away: bilinear where pictures
+  /// become larger, without the patterns that fine lines leave where they become smaller. PyTorch's `antialias`.
+  case smooth
 }
 
 extension Tensor {
-  /// Pictures of another height and width, as PyTorch's `interpolate`. There is no smoothing before they are made
-  /// smaller.
+  /// Pictures of another height and width, as PyTorch's `interpolate`.
   ///
   /// - Parameters:
   ///   - size: the height and width.
@@ -62,6 +64,25 @@ extension ResizeMode {
         if first + 1 < input, part > 0 {
           sources.append(Int32(first + 1))
           weights.append(part)
+        }
+        starts.append(Int32(sources.count))
+      }
+      return AxisMap(starts: starts, sources: sources, weights: weights, inputExtent: input)
+    case .smooth:
+      let step = Double(input) / Double(output)
+      let reach = Swift.max(step, 1)
+      var starts: [Int32] = [0]
+      var sources: [Int32] = []
+      var weights: [Double] = []
+      for place in 0..<output {
+        let centre = (Double(place) + 0.5) * step
+        let near = Swift.max(Int(centre - reach + 0.5), 0)..<Swift.min(Int(centre + reach + 0.5), input)
+        // A triangle around the centre.
+        let heights = near.map { Swift.max(1 - abs(Double($0) + 0.5 - centre) / reach, 0) }
+        let sum = heights.reduce(0, +)
+        for (source, height) in zip(near, heights) where height > 0 {
+          sources.append(Int32(source))
+          weights.append(height / sum)
         }
         starts.append(Int32(sources.count))
       }
