@@ -26,7 +26,10 @@ extension Picture {
   ]
 
   private static func format(of path: String) throws(VipsError) -> (name: String, Format) {
-    let name = (path as NSString).pathExtension.lowercased()
+    try format(named: (path as NSString).pathExtension.lowercased())
+  }
+
+  private static func format(named name: String) throws(VipsError) -> (name: String, Format) {
     guard let format = formats[name] else {
       throw VipsError(message: "its name does not end in a picture format that can be written")
     }
@@ -53,10 +56,15 @@ extension Picture {
   /// pages. Values outside 0...1 are clipped, NaN becomes 0. Formats without transparency (JPEG, PPM, BMP) show it on
   /// white. An existing file is replaced only when all is written.
   ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - kind: what the name would end in, `png`, where it does not, as that of a pipe.
   /// - Throws: `FileError.notWritten(path:reason:)`, also for several pictures in a format that holds one.
-  public func write(to path: String) throws {
+  public func write(to path: String, as kind: String? = nil) throws {
     let (name, format): (String, Format)
-    do { (name, format) = try Self.format(of: path) } catch {
+    do {
+      (name, format) = try Self.format(named: kind ?? (path as NSString).pathExtension.lowercased())
+    } catch {
       throw FileError.notWritten(path: path, reason: error.message)
     }
     guard count == 1 || format.hasPages else {

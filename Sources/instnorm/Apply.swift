@@ -35,8 +35,8 @@ struct Apply: ParsableCommand {
     help: ArgumentHelp(
       """
       Scale and bias, as `instnorm fit` or PyTorch writes them; for --norm batch also the running statistics, where the \
-      file has them.
-      """, valueName: "file.safetensors"))
+      file has them. A .safetensors file, or what torch.save wrote.
+      """, valueName: "file"))
   var weights: String?
 
   @Option(

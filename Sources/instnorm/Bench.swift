@@ -1,18 +1,21 @@
 import ArgumentParser
 import Conformance
 import Foundation
-import InstanceNorm
+import Generators
 import Text
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure the layer against a copy of the same memory.",
+    abstract: "Measure the layer against a copy of the same memory, or a network against its convolutions.",
     discussion: """
       Times are medians of calls that take turns with copies by as many threads, or within the GPU. A share is the \
       call's speed as a fraction of the copy's, counting the least memory that the call has to move: a forward call \
       reads x and writes y, as a copy does; with a residual it moves half as much more, and so does a backward call, \
       which reads x and dy and writes dx. Fused means with ReLU and a residual. Data that fits a cache is read from \
       there the next time, so that its shares say what arithmetic and calls cost.
+
+      With --network, times are of a whole network: as a plan, as a plan that takes every product, of its convolutions \
+      alone, of calls of the module, and of a call with all gradients.
       """)
 
   @Flag(help: "Write JSON instead of a table.")
@@ -29,6 +32,29 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp(NormKind.help, valueName: "type"))
   var norm = NormKind.instance
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Measure a network: a file of weights, or one of \(Architecture.allCases.map(\.rawValue).joined(separator: ", ")) \
+      with random ones.
+      """, valueName: "model"))
+  var network: String?
+
+  @Option(parsing: .unconditional, help: ArgumentHelp("Of a network: the picture's height and width.", valueName: "n"))
+  var size = 256
+
+  @Option(parsing: .unconditional, help: ArgumentHelp("Of a network: pictures in a call.", valueName: "n"))
+  var batch = 1
+
+  @Option(
+    name: .customLong("part"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      """
+      Of a network, measure this: \(NetworkBench.Part.allCases.map(\.rawValue).joined(separator: ", ")); may be given \
+      several times.
+      """, valueName: "part"))
+  var parts: [NetworkBench.Part] = []
+
   @OptionGroup var place: Place
 
   private static let usualShapes: [Shape] = [
@@ -36,6 +62,9 @@ struct Bench: ParsableCommand {
   ]
 
   func validate() throws {
+    guard (1...16_384).contains(size) else { throw ValidationError("--size: expected 1 to 16384; got \(size)") }
+    guard (1...1024).contains(batch) else { throw ValidationError("--batch: expected 1 to 1024; got \(batch)") }
+    if network == nil, !parts.isEmpty { throw ValidationError("--part: is for --network") }
     if case .group(let groups) = norm, let shape = measured.first(where: { $0[1] % groups != 0 }) {
       throw ValidationError("--norm: \(shape[1]) maps, as in \(shape), are not \(groups) groups of equally many")
     }
@@ -46,6 +75,7 @@ struct Bench: ParsableCommand {
   func run() throws {
     let device = try place.device(computingIn: dtype)
     let cpu = device.backend as? CPUBackend
+    if let network { return try run(network, on: device) }
     let header = Header(
       name: device.name, device: device.summary, instructionSet: cpu?.instructionSetName, threads: cpu?.threads,
       norm: "\(norm)", dtype: dtype.rawValue)
@@ -65,6 +95,27 @@ struct Bench: ParsableCommand {
       }
     }
     if json { try sayJSON(report) }
+  }
+
+  private func run(_ model: String, on device: Device) throws {
+    let parts = parts.isEmpty ? NetworkBench.Part.allCases : parts
+    let bench = try NetworkBench(model, size: size, batch: batch, on: device)
+    let seconds = try bench.seconds(parts)
+    if json {
+      return try sayJSON(
+        NetworkReport(
+          device: device.summary, network: bench.network.className, shape: bench.shape.dimensions,
+          seconds: Dictionary(uniqueKeysWithValues: zip(parts.map(\.rawValue), seconds))))
+    }
+    try say("\(device.summary), \(bench.network.className), \(bench.shape)")
+    for (part, time) in zip(parts, seconds) { try say(tableRow([part.rawValue, duration(time)], widths: [14, 10])) }
+  }
+
+  private struct NetworkReport: Encodable {
+    let device: String
+    let network: String
+    let shape: [Int]
+    let seconds: [String: Double]
   }
 
   // MARK: What is reported

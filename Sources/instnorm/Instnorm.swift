@@ -13,7 +13,9 @@ struct Instnorm: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Apply.self, Transfer.self, Fit.self, Stats.self, Figure.self, Bench.self, Devices.self, Selftest.self,
+      Stylize.self, Apply.self, Transfer.self, Fit.self, Summary.self, Convert.self, Stats.self, Figure.self,
+      Bench.self,
+      Devices.self, Selftest.self,
     ])
 
   /// Errors are one line on standard error; the exit status is 64 for usage and 1 for everything else.

@@ -5,6 +5,7 @@ import Foundation
 struct ProgressBar {
   private let total: Int
   private let isShown = isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
+  private let started = Date()
   private var lastShown = Date.distantPast
   private var width = 0
 
@@ -27,6 +28,26 @@ struct ProgressBar {
     // What a longer line left behind is written over.
     tell("\r" + line + String(repeating: " ", count: max(0, width - line.count)))
     width = line.count
+  }
+
+  /// Draws the bar with the time that is left, if what is to be done takes as long as what is done.
+  mutating func showTimeLeft(_ done: Int) {
+    let seconds = started.timeIntervalSinceNow * Double(done - total) / Double(max(done, 1))
+    show(done, done == 0 || done == total ? "" : "\(Self.clock(seconds)) left")
+  }
+
+  /// Removes the bar, for a line of something else.
+  mutating func clear() {
+    if width > 0 { tell("\r" + String(repeating: " ", count: width) + "\r") }
+    width = 0
+    lastShown = .distantPast
+  }
+
+  private static func clock(_ seconds: Double) -> String {
+    let seconds = Int(seconds.rounded(.up))
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60)
+    if hours > 0 { return "\(hours) h \(minutes) min" }
+    return minutes > 0 ? "\(minutes) min \(seconds % 60) s" : "\(seconds) s"
   }
 
   /// Leaves the last bar standing and goes to the next line.

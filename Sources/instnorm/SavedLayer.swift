@@ -13,7 +13,7 @@ struct SavedLayer {
 
   /// - Parameter name: the layer's, empty for one without a name; nil where the file has one alone.
   init(in path: String, named name: String?) throws {
-    let file = try SafetensorsFile(contentsOf: path)
+    let file = try StateDict(contentsOf: path)
     // What a convolution or a linear layer calls its weight has more axes than one.
     func layers(with tensors: [String]) -> [String: Int] {
       var maps: [String: Int] = [:]

@@ -38,6 +38,7 @@ import Testing
       ["weight": .ones([8, 3, 3, 3]), "bias": .zeros([8])], to: folder.file("convolution.safetensors"))
     try SafetensorsFile.write(
       ["weight": Tensor([1, 1e300, 1]), "bias": .zeros([3])], to: folder.file("large.safetensors"))
+    try SafetensorsFile.write(["w": Tensor([7e4] as [Float], shape: [1, 1])], to: folder.file("wide.safetensors"))
     try write(
       [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50], to: folder.file("weights.pth"))
     try write(bytes(of: folder.file("in.png")), to: folder.file("picture.npy"))
@@ -112,6 +113,8 @@ import Testing
     Fault("apply in.png -o out.png[compression=9]", 64, "--output", "out.png[compression=9]"),
     Fault("transfer in.png -o out.png", 64, "<style>"),
     Fault("transfer in.png in.png -o out.xyz", 64, "--output", "out.xyz"),
+    Fault("convert four.safetensors", 64, "--output"),
+    Fault("convert four.safetensors -o out.npy", 64, "--output", ".safetensors"),
     Fault("fit in.png in.png -o out.npy", 64, "--output", ".safetensors"),
     Fault("fit in.png in.png -o out.safetensors --steps 0", 64, "--steps", "0"),
     Fault("fit in.png in.png -o out.safetensors --learn-rate -0.1", 64, "--learn-rate", "-0.1"),
@@ -136,8 +139,8 @@ import Testing
     Fault("apply missing.npy -o out.npy", 1, "missing.npy", "No such file"),
     Fault("apply two\nlines\u{1B}.png -o out.png", 1, #"two\nlines\x1B.png"#),
     Fault("apply in.png -o two\nlines.xyz", 64, #"'two\nlines.xyz'"#),
-    Fault("apply weights.pth -o out.png", 1, "weights.pth", "pickle", "safetensors.torch.save_file"),
-    Fault("apply in.png -o out.png --weights weights.pth", 1, "weights.pth", "pickle", "safetensors.torch.save_file"),
+    Fault("apply weights.pth -o out.png", 1, "weights.pth", "pickle", "instnorm convert"),
+    Fault("apply in.png -o out.png --weights weights.pth", 1, "weights.pth", "truncated"),
     Fault("apply picture.npy -o out.npy", 1, "picture.npy", "it is a picture (PNG)"),
     Fault("apply text.png -o out.png", 1, "text.png", "not a picture"),
     Fault("apply empty.jpg -o out.png", 1, "empty.jpg", "not a picture"),
@@ -161,6 +164,13 @@ import Testing
     Fault("apply in.png -o out.png --weights many.safetensors", 1, "got 12: net.0, net.1, net.10", "--layer"),
     Fault("apply in.png -o out.png --weights convolution.safetensors", 1, "none among 2 tensors"),
     Fault("apply in.png -o out.png --weights large.safetensors", 1, "1e+300", "float32"),
+    Fault("convert missing.pth -o out.safetensors", 1, "missing.pth", "No such file"),
+    Fault("convert weights.pth -o out.safetensors", 1, "weights.pth", "truncated"),
+    Fault("convert text.safetensors -o out.safetensors", 1, "text.safetensors", "truncated"),
+    Fault("convert in.png -o out.safetensors", 1, "in.png", "it is a picture (PNG)"),
+    Fault("convert four.safetensors --part a -o out.safetensors", 1, "four.safetensors", "no parts", "'a'"),
+    Fault("convert wide.safetensors --half -o out.safetensors", 1, "wide.safetensors", "'w' has 70000.0", "float16"),
+    Fault("convert four.safetensors -o missing/out.safetensors", 1, "missing/out.safetensors"),
     Fault("transfer in.png missing.png -o out.png", 1, "missing.png"),
     Fault("transfer x.npy x.npy -o out.npy", 1, "x.npy", "one picture"),
     Fault("fit in.png tall.png -o out.safetensors", 1, "tall.png", "(1, 3, 9, 8)", "(1, 3, 8, 9)"),
@@ -177,6 +187,17 @@ import Testing
     Fault("apply x.npy -o out.npy --norm group:2", 64, "--norm", "3 maps", "2 groups"),
     Fault("apply volumes.npy -o out.npy --norm batch", 64, "--norm", "volumes.npy", "batch"),
     Fault("bench --norm group:7 --shape 1,8,4,4", 64, "--norm", "8 maps", "7 groups"),
+    Fault("stylize in.png -o out.png", 64, "--model", "fast_neural_style"),
+    Fault("stylize in.png -o out.png --model m --size 0", 64, "--size", "0"),
+    Fault("stylize in.png -o out.png --model m --strength 2", 64, "--strength", "2"),
+    Fault("stylize in.png -o out.png --model m --architecture Net", 64, "--architecture", "Net", "TransformerNet"),
+    Fault("stylize - - -o out/ --model m", 64, "standard input"),
+    Fault("stylize in.png tall.png -o out.png --model m", 64, "--output", "folder"),
+    Fault("stylize in.png -o out.png --model missing.pth", 1, "missing.pth", "No such file"),
+    Fault("stylize in.png -o out.png --model four.safetensors", 1, "four.safetensors", "known network", "'bias'"),
+    Fault("stylize in.png -o out.png --model four.safetensors --architecture VGG16", 1, "features.0"),
+    Fault("summary four.safetensors", 1, "four.safetensors", "known network"),
+    Fault("summary four.safetensors --size 0", 64, "--size", "0"),
     Fault("stats missing.npy", 1, "missing.npy"),
     Fault("stats flat.npy --json", 1, "flat.npy", "rank 3"),
     Fault("figure -o out.png --tensor missing.npy", 1, "missing.npy", "No such file"),

@@ -1,0 +1,3 @@
+// What users import: the networks of this target, and everything that they are made of.
+
+@_exported import InstanceNorm

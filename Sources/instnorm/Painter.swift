@@ -1,0 +1,75 @@
+import ArgumentParser
+import Generators
+import Text
+
+/// A network that makes pictures of pictures, prepared for those of the sizes that come.
+struct Painter {
+  let inMaps: Int
+  let valueRange: ValueRange
+  /// Whether the network itself goes only so far towards the style as it was told.
+  let mixesByItself: Bool
+  private let device: Device
+  private let network: SharedModel
+
+  /// - Parameters:
+  ///   - path: of the network's weights.
+  ///   - architecture: nil to find out.
+  ///   - encoder: of an AdaINNet whose decoder alone is in the other file.
+  ///   - style: of a network with several, its number; of one for any style, a picture.
+  ///   - strength: how far to go towards the style.
+  ///   - precision: of convolutions.
+  ///   - reading: how large the style's picture may be.
+  init(
+    _ path: String, _ architecture: Architecture?, encoder: String?, style: String?, strength: Double,
+    precision: Precision, reading: Reading, on device: Device
+  ) throws {
+    let network: Network
+    if let encoder {
+      network = try AdaINNet(encoder: encoder, decoder: path)
+    } else {
+      network = try Architecture.load(contentsOf: path, as: architecture)
+    }
+    guard let generator = network as? Generator else {
+      throw FileError.unsupported(path: path, reason: "a \(network.className) makes no pictures")
+    }
+    for note in network.notes { tell("instnorm: \(oneLine("\(path.shown): \(note)"))\n") }
+    try network.to(device)
+    (inMaps, valueRange, self.device) = (generator.inMaps, generator.valueRange, device)
+    mixesByItself = generator is AdaINNet
+    switch generator {
+    case let network as AdaINNet:
+      guard let style else {
+        throw ValidationError("--style: an AdaINNet takes its style from a picture, which --style names")
+      }
+      try network.setStyle(Self.values(ofStyle: style, for: network, reading).to(device))
+      network.strength = strength
+    case let network as ConditionalTransformerNet:
+      let number = style.map { Int($0) ?? -1 } ?? 0
+      guard (0..<network.numOfStyles).contains(number) else {
+        throw ValidationError("--style: expected a number from 0 to \(network.numOfStyles - 1); got \(style ?? "")")
+      }
+      try network.select(style: number)
+    default:
+      if style != nil {
+        throw ValidationError("--style: a \(network.className) has the one style that it was trained for")
+      }
+    }
+    self.network = SharedModel(network, precision: precision)
+  }
+
+  private static func values(ofStyle path: String, for network: Generator, _ reading: Reading) throws -> Tensor {
+    var source = try Source(path, reading: reading.with(page: nil))
+    try source.expandGrey(to: network.inMaps)
+    guard source.tensor.shape.rank == 4, source.tensor.shape[0] == 1, source.maps == network.inMaps,
+      source.tensor.count > 0
+    else {
+      throw FileError.unsupported(
+        path: path, reason: "expected one picture (1, \(network.inMaps), H, W), got shape \(source.tensor.shape)")
+    }
+    let values = try source.tensor.to(.float32)
+    return source.picture == nil ? values : try network.valueRange.values(of: values)
+  }
+
+  /// What the network makes of a picture in its own values, (1, C, H, W).
+  func paint(_ content: Tensor) throws -> Tensor { try network(content.to(device)).toHost() }
+}

@@ -1,0 +1,146 @@
+import ArgumentParser
+import ArrayFiles
+import Foundation
+import ImageFiles
+import InstanceNorm
+import Text
+
+/// The files that a verb goes over, and where the result of each is written.
+struct PictureJobs {
+  struct Job {
+    let input: String
+    let output: String
+  }
+
+  /// What stands for standard input and output.
+  static let stream = "-"
+
+  let jobs: [Job]
+  /// Whether one failure does not keep the rest from being done: there was a folder, or several inputs.
+  let areMany: Bool
+
+  static let inputHelp = """
+    Pictures, folders of pictures, or .npy arrays; - is standard input.
+    """
+  static let outputHelp = """
+    The file to write, a picture or an .npy array; - is standard output, as PNG. Of several inputs, or a folder, a \
+    folder: a name that ends in a slash, or one that is there.
+    """
+
+  /// - Throws: `ValidationError` where inputs and output do not go together; `FileError`.
+  init(_ inputs: [String], to output: String) throws {
+    let folders = inputs.filter { $0 != Self.stream && Self.isFolder($0) }
+    areMany = inputs.count > 1 || !folders.isEmpty
+    guard output.hasSuffix("/") || (output != Self.stream && Self.isFolder(output)) else {
+      if areMany {
+        throw ValidationError(
+          "--output: for a folder or several inputs, expected a folder, whose name ends in a slash; got '\(output.shown)'"
+        )
+      }
+      if output != Self.stream { try checkOutput(output) }
+      jobs = [Job(input: inputs[0], output: output)]
+      return
+    }
+    var found: [Job] = []
+    var inputOf: [String: String] = [:]
+    for input in try inputs.flatMap({ folders.contains($0) ? try Self.pictures(in: $0) : [$0] }) {
+      let result = Self.output(for: input, in: output)
+      if let other = inputOf.updateValue(input, forKey: result) {
+        throw ValidationError("--output: '\(result.shown)' would be the result of \(other.shown) and of \(input.shown)")
+      }
+      if Self.isSame(input, result) {
+        throw ValidationError("--output: '\(result.shown)' is an input; results need a folder of their own")
+      }
+      found.append(Job(input: input, output: result))
+    }
+    guard !found.isEmpty else {
+      throw FileError.unreadable(path: inputs[0], reason: "no file in this folder has the name of a picture")
+    }
+    if !Self.isFolder(output), mkdir(output.fileName, 0o777) != 0 {
+      throw FileError.notWritten(path: output, reason: Self.systemMessage)
+    }
+    jobs = found
+  }
+
+  /// The pictures in a folder by their names, in alphabetical order.
+  private static func pictures(in folder: String) throws -> [String] {
+    guard let stream = opendir(folder.fileName) else {
+      throw FileError.unreadable(path: folder, reason: systemMessage)
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      names.append(String(fileName: bytes))
+    }
+    return names.sorted()
+      .filter { !$0.hasPrefix(".") && extensions.contains(($0 as NSString).pathExtension.lowercased()) }
+      .map { join(folder, $0) }
+  }
+
+  private static var systemMessage: String { String(cString: strerror(errno)) }
+
+  /// What names of pictures end in.
+  private static let extensions: Set<String> = [
+    "png", "jpg", "jpeg", "jpe", "webp", "tif", "tiff", "gif", "bmp", "ppm", "pgm", "pbm", "pnm", "pam", "pfm", "hdr",
+    "heic", "heif", "avif", "jxl", "jp2", "exr",
+  ]
+
+  /// Under the input's name; as PNG where that is of a format that is only read.
+  private static func output(for input: String, in folder: String) -> String {
+    let name = input == stream ? "stdin.png" : (input as NSString).lastPathComponent
+    let path = join(folder, name)
+    return isArrayFile(path) || Picture.canWrite(to: path)
+      ? path : join(folder, (name as NSString).deletingPathExtension + ".png")
+  }
+
+  private static func join(_ folder: String, _ name: String) -> String {
+    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path.fileName, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  private static func isSame(_ path: String, _ other: String) -> Bool {
+    var (status, another) = (stat(), stat())
+    return path != stream && stat(path.fileName, &status) == 0 && stat(other.fileName, &another) == 0
+      && status.st_dev == another.st_dev && status.st_ino == another.st_ino
+  }
+
+  // MARK: Going over them
+
+  /// Does something with each file, with a progress bar where there are several. What goes wrong with one of several is
+  /// said in a line on standard error, and the rest is done.
+  ///
+  /// - Throws: what `body` throws, of one input alone; else how many failed.
+  func run(_ body: (Job) throws -> Void) throws {
+    guard areMany else { return try body(jobs[0]) }
+    var bar = ProgressBar(total: jobs.count)
+    var failures = 0
+    for (done, job) in jobs.enumerated() {
+      bar.showTimeLeft(done)
+      do {
+        try body(job)
+      } catch {
+        failures += 1
+        bar.clear()
+        tell(line(error, about: job))
+      }
+    }
+    bar.showTimeLeft(jobs.count)
+    bar.finish()
+    if failures > 0 { throw SomeFailed(description: "\(failures) of \(jobs.count) failed, the others are done") }
+  }
+
+  private func line(_ error: any Error, about job: Job) -> String {
+    let text = "\(error)"
+    let isNamed = text.contains(job.input.shown) || text.contains(job.output.shown)
+    return "instnorm: \(oneLine(isNamed ? text : "\(job.input.shown): \(text)").shown)\n"
+  }
+
+  private struct SomeFailed: Error, CustomStringConvertible {
+    let description: String
+  }
+}
