@@ -9,10 +9,10 @@ struct Apply: ParsableCommand {
       0...1; without weights, scale or bias it is first shown as 0.5 + 0.25 y.
       """)
 
-  @Argument(help: "Pictures or an .npy array of float16, float32 or float64.")
-  var input: String
+  @Argument(help: ArgumentHelp(PictureJobs.inputHelp, valueName: "input"))
+  var inputs: [String]
 
-  @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
+  @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp(PictureJobs.outputHelp))
   var output: String
 
   @Option(help: ArgumentHelp(NormKind.help, valueName: "type"))
@@ -69,7 +69,15 @@ struct Apply: ParsableCommand {
   }
 
   func run() throws {
-    try checkOutput(output)
+    let jobs = try PictureJobs(inputs, to: output)
+    try jobs.run { input, output in
+      try normalize(input, to: output)
+      guard !jobs.areMany, !isArrayFile(output), output != PictureJobs.stream else { return }
+      try say("\(output.shown) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
+    }
+  }
+
+  private func normalize(_ input: String, to output: String) throws {
     var source = try Source(input, layout: layout, reading: reading)
     let device = try place.device(computingIn: source.tensor.dtype)
     let norm = try layer(for: &source)
@@ -95,9 +103,6 @@ struct Apply: ParsableCommand {
       var shown = try Tensor(repeating: 0.5, shape: y.shape, dtype: y.dtype, layout: y.layout)
       try shown.combine(0.25, y)
       try source.write(shown, to: output)
-    }
-    if !isArrayFile(output) {
-      try say("\(output.shown) shows \(hasParameters ? "y" : "0.5 + 0.25 y"), clipped to 0...1")
     }
   }
 

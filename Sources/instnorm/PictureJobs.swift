@@ -9,6 +9,7 @@ import Text
 struct PictureJobs {
   struct Job {
     let input: String
+    /// Empty where a verb only reads.
     let output: String
   }
 
@@ -29,6 +30,7 @@ struct PictureJobs {
 
   /// - Throws: `ValidationError` where inputs and output do not go together; `FileError`.
   init(_ inputs: [String], to output: String) throws {
+    try Self.requireOneStream(inputs)
     let folders = inputs.filter { $0 != Self.stream && Self.isFolder($0) }
     areMany = inputs.count > 1 || !folders.isEmpty
     guard output.hasSuffix("/") || (output != Self.stream && Self.isFolder(output)) else {
@@ -53,13 +55,31 @@ struct PictureJobs {
       }
       found.append(Job(input: input, output: result))
     }
-    guard !found.isEmpty else {
-      throw FileError.unreadable(path: inputs[0], reason: "no file in this folder has the name of a picture")
-    }
+    guard !found.isEmpty else { throw Self.noPictures(inputs[0]) }
     if !Self.isFolder(output), mkdir(output.fileName, 0o777) != 0 {
       throw FileError.notWritten(path: output, reason: Self.systemMessage)
     }
     jobs = found
+  }
+
+  /// Of a verb that only reads.
+  ///
+  /// - Throws: `FileError` where a folder cannot be read or has no pictures; `ValidationError`.
+  init(_ inputs: [String]) throws {
+    try Self.requireOneStream(inputs)
+    let folders = inputs.filter { $0 != Self.stream && Self.isFolder($0) }
+    areMany = inputs.count > 1 || !folders.isEmpty
+    jobs = try inputs.flatMap { folders.contains($0) ? try Self.pictures(in: $0) : [$0] }
+      .map { Job(input: $0, output: "") }
+    guard !jobs.isEmpty else { throw Self.noPictures(inputs[0]) }
+  }
+
+  private static func noPictures(_ folder: String) -> FileError {
+    .unreadable(path: folder, reason: "no file in this folder has the name of a picture")
+  }
+
+  private static func requireOneStream(_ inputs: [String]) throws {
+    if inputs.count(where: { $0 == stream }) > 1 { throw ValidationError("standard input can be read once") }
   }
 
   /// The pictures in a folder by their names, in alphabetical order.
@@ -114,15 +134,25 @@ struct PictureJobs {
   /// Does something with each file, with a progress bar where there are several. What goes wrong with one of several is
   /// said in a line on standard error, and the rest is done.
   ///
+  /// - Parameter body: is given where to read, which of standard input is a file of its own, and where to write.
   /// - Throws: what `body` throws, of one input alone; else how many failed.
-  func run(_ body: (Job) throws -> Void) throws {
-    guard areMany else { return try body(jobs[0]) }
+  func run(_ body: (_ input: String, _ output: String) throws -> Void) throws {
+    func run(_ job: Job) throws {
+      guard job.input == Self.stream else { return try body(job.input, job.output) }
+      let input = try StandardInput()
+      do {
+        try body(input.path, job.output)
+      } catch {
+        throw Renamed(description: "\(error)".replacing(input.path, with: "standard input"))
+      }
+    }
+    guard areMany else { return try run(jobs[0]) }
     var bar = ProgressBar(total: jobs.count)
     var failures = 0
     for (done, job) in jobs.enumerated() {
       bar.showTimeLeft(done)
       do {
-        try body(job)
+        try run(job)
       } catch {
         failures += 1
         bar.clear()
@@ -136,8 +166,12 @@ struct PictureJobs {
 
   private func line(_ error: any Error, about job: Job) -> String {
     let text = "\(error)"
-    let isNamed = text.contains(job.input.shown) || text.contains(job.output.shown)
+    let isNamed = text.contains(job.input.shown) || (!job.output.isEmpty && text.contains(job.output.shown))
     return "instnorm: \(oneLine(isNamed ? text : "\(job.input.shown): \(text)").shown)\n"
+  }
+
+  private struct Renamed: Error, CustomStringConvertible {
+    let description: String
   }
 
   private struct SomeFailed: Error, CustomStringConvertible {

@@ -110,9 +110,13 @@ struct Source {
       return
     }
     do {
-      try Picture(
-        colors: result, alpha: picture?.alpha, is16Bit: picture?.is16Bit ?? false, timing: picture?.timing
-      ).write(to: output)
+      let shown = try Picture(
+        colors: result, alpha: picture?.alpha, is16Bit: picture?.is16Bit ?? false, timing: picture?.timing)
+      if output == PictureJobs.stream {
+        try shown.write(to: "/dev/stdout", as: "png")
+      } else {
+        try shown.write(to: output)
+      }
     } catch TensorError.invalidShape(let shape, _) {
       throw FileError.notWritten(
         path: output, reason: "pictures have shape (pictures, 1 or 3, height, width), this result has \(shape)")

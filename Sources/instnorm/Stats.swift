@@ -6,10 +6,13 @@ import Text
 struct Stats: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show mean, variance, minimum and maximum of each map of each picture.",
-    discussion: "The variance is the biased one, which the layer divides by. t counts pictures and i their maps.")
+    discussion: """
+      The variance is the biased one, which the layer divides by. t counts pictures and i their maps. Of several files, \
+      JSON is one array.
+      """)
 
-  @Argument(help: "A picture or an .npy array.")
-  var input: String
+  @Argument(help: ArgumentHelp(PictureJobs.inputHelp, valueName: "input"))
+  var inputs: [String]
 
   @OptionGroup var reading: Reading
 
@@ -17,6 +20,23 @@ struct Stats: ParsableCommand {
   var json = false
 
   func run() throws {
+    let jobs = try PictureJobs(inputs)
+    var reports: [Report] = []
+    let outcome = Result {
+      try jobs.run { input, _ in
+        let isStream = !jobs.jobs.contains { $0.input == input }
+        let name = isStream ? "standard input" : input
+        let report = try report(input, named: name)
+        guard json else { return try say("\(name.shown): \(report.text)") }
+        if jobs.areMany { reports.append(report) } else { try sayJSON(report) }
+      }
+    }
+    // Of several files, those that could be read, whatever became of the others.
+    if jobs.areMany && json { try sayJSON(reports) }
+    try outcome.get()
+  }
+
+  private func report(_ input: String, named name: String) throws -> Report {
     let source = try Source(input, reading: reading)
     let planes = try source.tensor.planeSummaries().enumerated().map { index, summary in
       Plane(
@@ -24,16 +44,8 @@ struct Stats: ParsableCommand {
         mean: summary.moments.mean, variance: summary.moments.variance,
         min: summary.minimum, max: summary.maximum)
     }
-    if json {
-      let report = Report(
-        file: input.asText, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
-      return try sayJSON(report)
-    }
-    try say("\(input.shown): \(source.tensor.shape), \(source.tensor.dtype)")
-    let rows = planes.map { plane in
-      ["\(plane.t)", "\(plane.i)"] + [plane.mean, plane.variance, plane.min, plane.max].map(short)
-    }
-    try say(table([["t", "i", "mean", "variance", "min", "max"]] + rows))
+    return Report(
+      file: name.asText, shape: source.tensor.shape.dimensions, dtype: source.tensor.dtype.rawValue, planes: planes)
   }
 
   private struct Report: Encodable {
@@ -41,6 +53,13 @@ struct Stats: ParsableCommand {
     let shape: [Int]
     let dtype: String
     let planes: [Plane]
+
+    var text: String {
+      let rows = planes.map { plane in
+        ["\(plane.t)", "\(plane.i)"] + [plane.mean, plane.variance, plane.min, plane.max].map(short)
+      }
+      return "\(Shape(shape)), \(dtype)\n" + table([["t", "i", "mean", "variance", "min", "max"]] + rows)
+    }
   }
 
   private struct Plane: Encodable {

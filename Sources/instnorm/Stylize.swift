@@ -69,9 +69,6 @@ struct Stylize: ParsableCommand {
     if encoder != nil, let architecture, architecture != .adaINNet {
       throw ValidationError("--encoder: is of an AdaINNet, and --architecture says \(architecture.rawValue)")
     }
-    if inputs.filter({ $0 == PictureJobs.stream }).count > 1 {
-      throw ValidationError("standard input can be read once")
-    }
   }
 
   func run() throws {
@@ -84,19 +81,7 @@ struct Stylize: ParsableCommand {
     let painter = try Painter(
       model, architecture, encoder: encoder, style: style, strength: strength, precision: precision, reading: reading,
       on: place.device())
-    try jobs.run { job in
-      guard job.input == PictureJobs.stream else { return try paint(job.input, to: job.output, with: painter) }
-      let input = try StandardInput()
-      do {
-        try paint(input.path, to: job.output, with: painter)
-      } catch {
-        throw Renamed(description: "\(error)".replacing(input.path, with: "standard input"))
-      }
-    }
-  }
-
-  private struct Renamed: Error, CustomStringConvertible {
-    let description: String
+    try jobs.run { try paint($0, to: $1, with: painter) }
   }
 
   private func paint(_ input: String, to output: String, with painter: Painter) throws {

@@ -4,20 +4,22 @@ import Text
 
 struct Transfer: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Give a picture the colours of another.",
+    abstract: "Give pictures the colours of another.",
     discussion: """
       Normalises each channel of the content and gives it the mean and deviation of that channel of the style: \
       adaptive instance normalisation (Huang and Belongie 2017) on pixels, which is the colour transfer of Reinhard et \
       al. 2001. With a strength below 1, the result goes only that far from the content towards it.
       """)
 
-  @Argument(help: "The picture (or .npy array) whose shapes to keep.")
-  var content: String
+  @Argument(
+    help: ArgumentHelp(
+      """
+      The pictures whose shapes to keep: files, folders of them, .npy arrays, or - for standard input. The last is the \
+      picture (or .npy array) whose colours to take.
+      """, valueName: "content ... style"))
+  var pictures: [String]
 
-  @Argument(help: "The picture (or .npy array) whose colours to take.")
-  var style: String
-
-  @Option(name: .shortAndLong, parsing: .unconditional, help: "The file to write, a picture or an .npy array.")
+  @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp(PictureJobs.outputHelp))
   var output: String
 
   @Option(
@@ -34,6 +36,9 @@ struct Transfer: ParsableCommand {
   @OptionGroup var place: Place
 
   func validate() throws {
+    guard pictures.count > 1 else {
+      throw ValidationError("expected pictures and, last, the one whose colours to take; got \(pictures.count)")
+    }
     guard strength >= 0, strength.isFinite else {
       throw ValidationError("--strength: expected a finite number, 0 or more; got \(strength)")
     }
@@ -41,9 +46,19 @@ struct Transfer: ParsableCommand {
   }
 
   func run() throws {
-    try checkOutput(output)
+    let jobs = try PictureJobs(pictures.dropLast(), to: output)
+    let style = try Source(pictures[pictures.count - 1], reading: reading.with(page: stylePage))
+    try jobs.run { content, output in
+      let clipped = try transfer(from: style, to: content, writing: output)
+      guard !jobs.areMany, clipped > 0, output != PictureJobs.stream else { return }
+      try say("\(output): \(short(100 * clipped)) % of its values are clipped to 0...1")
+    }
+  }
+
+  /// - Returns: the part of a picture's values that are clipped.
+  private func transfer(from style: Source, to content: String, writing output: String) throws -> Double {
+    var style = style
     var content = try Source(content, reading: reading)
-    var style = try Source(style, reading: reading.with(page: stylePage))
     guard content.tensor.shape.rank == 4 else {
       throw FileError.unsupported(
         path: content.path, reason: "expected pictures (N, C, H, W), got shape \(content.tensor.shape)")
@@ -63,7 +78,10 @@ struct Transfer: ParsableCommand {
 
     guard style.tensor.count > 0 else { throw FileError.unsupported(path: style.path, reason: "it holds no values") }
     // An array of no values may have more planes than can be gone over.
-    guard content.tensor.count > 0 else { return try content.write(content.tensor, to: output) }
+    guard content.tensor.count > 0 else {
+      try content.write(content.tensor, to: output)
+      return 0
+    }
 
     // No epsilon, so that the result's deviation is the style's even where the content's is close to 0. A channel that
     // is constant becomes the style's mean.
@@ -75,11 +93,8 @@ struct Transfer: ParsableCommand {
     let result = try norm(content.tensor.to(calcType).to(device), style: style.tensor.to(calcType).to(device))
     let shown = try result.toHost().to(content.tensor.dtype)
     try content.write(shown, to: output)
-    guard !isArrayFile(output) else { return }
+    guard !isArrayFile(output) else { return 0 }
     let values = try shown.array(of: Float.self)
-    let clipped = values.count { $0 < 0 || $0 > 1 }
-    if clipped > 0 {
-      try say("\(output): \(short(100 * Double(clipped) / Double(values.count))) % of its values are clipped to 0...1")
-    }
+    return Double(values.count { $0 < 0 || $0 > 1 }) / Double(values.count)
   }
 }

@@ -37,6 +37,36 @@ import Testing
     #expect(tool.status == 1 && tool.errors.contains(".gif, .webp and .tif hold several"), "\(tool.errors)")
   }
 
+  @Test func `verbs go over folders and several files, and one that is broken keeps no other back`() throws {
+    try FileManager.default.createDirectory(atPath: folder.file("in"), withIntermediateDirectories: false)
+    for (seed, name) in ["a.png", "b.png"].enumerated() {
+      try Picture(colors: .randomUniform([1, 3, 7, 9], seed: UInt64(seed))).write(to: folder.file("in/\(name)"))
+    }
+    try Data("no picture".utf8).write(to: URL(fileURLWithPath: folder.file("in/c.png")))
+    for (verb, style) in [("apply", []), ("transfer", ["in/b.png"])] {
+      let tool = try Tool([verb, "in"] + style + ["-o", "\(verb)/", "--threads", "1"], in: folder.path)
+      #expect(tool.status == 1 && tool.output == "", "\(tool.output)")
+      #expect(tool.errors.contains("in/c.png: ") && tool.errors.contains("1 of 3 failed"), "\(tool.errors)")
+      for name in ["a.png", "b.png"] {
+        _ = try Tool([verb, "in/\(name)"] + style + ["-o", "alone.png", "--threads", "1"], in: folder.path)
+        #expect(try bytes(of: folder.file("\(verb)/\(name)")) == bytes(of: folder.file("alone.png")))
+      }
+      let piped = try Tool(
+        shell: """
+          '\(Tool.path("instnorm"))' \(verb) - \(style.joined()) -o - --threads 1 <in/a.png >piped.png
+          """, in: folder.path)
+      #expect(piped.status == 0, "\(piped.errors)")
+      #expect(
+        try bits(Picture(contentsOf: folder.file("piped.png")).colors)
+          == bits(Picture(contentsOf: folder.file("\(verb)/a.png")).colors))
+    }
+    let stats = try Tool(["stats", "in", "--json"], in: folder.path)
+    let reports = try JSONSerialization.jsonObject(with: Data(stats.output.utf8)) as? [[String: Any]]
+    #expect(stats.status == 1 && reports?.map { $0["file"] as? String } == ["in/a.png", "in/b.png"])
+    let text = try run("stats", "in/a.png", "in/b.png")
+    #expect(text.contains("in/a.png: (1, 3, 7, 9)") && text.contains("in/b.png: (1, 3, 7, 9)"))
+  }
+
   @Test func `transfer gives every frame the style's colours`() throws {
     try animation("a.gif")
     let style = try picture("style.png", seed: 2)
