@@ -26,5 +26,7 @@ const convolution_kernels PASTE(convolution_kernels, ISA) = {
     .winograd_input = PASTE(winograd_input, ISA),
     .winograd_weights = PASTE(winograd_weights, ISA),
     .winograd_output = PASTE(winograd_output, ISA),
+    .winograd_gradient = PASTE(winograd_gradient, ISA),
+    .winograd_gradient_output = PASTE(winograd_gradient_output, ISA),
     .add_shifted = PASTE(add_shifted, ISA),
 };

@@ -120,3 +120,71 @@ static void PASTE(winograd_weights, ISA)(const float *weights, size_t step, size
     }
   }
 }
+
+// The gradient by weights is the transposed of all that: of tiles of dy, A dy A^T; products with B^T x B, added up over
+// tiles; and of what these come to, G^T u G.
+
+/// A d, of four values.
+INLINE void transformed_gradient(const floats *d, floats *t) {
+  const floats s = d[0] + d[2], q = d[1] + d[3];
+  const floats e = multiply_add((floats)4.0f, d[2], d[0]), twice = d[1] + d[1];
+  const floats o = multiply_add((floats)8.0f, d[3], twice);
+  t[0] = d[0];
+  t[1] = s + q;
+  t[2] = s - q;
+  t[3] = e + o;
+  t[4] = e - o;
+  t[5] = d[3];
+}
+
+static void PASTE(winograd_gradient, ISA)(const convolution_tiles *form, const float *pixels, float *transformed) {
+  for (size_t t = 0; t < form->tiles; t++)
+    for (size_t v = 0; v < form->vectors; v++) {
+      const float *from = pixels + t * 4 * form->pixel + v * lanes;
+      float *to = transformed + t * form->tile + v * lanes;
+      floats between[6][4];
+#pragma clang loop unroll(disable)
+      for (int j = 0; j < 4; j++) {
+        floats column[4], result[6];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 4; i++)
+          column[i] = load(norm_float32, from + (size_t)i * form->row + (size_t)j * form->pixel);
+        transformed_gradient(column, result);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 6; i++) between[i][j] = result[i];
+      }
+#pragma clang loop unroll(disable)
+      for (int i = 0; i < 6; i++) {
+        floats result[6];
+        transformed_gradient(between[i], result);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 6; j++) store(norm_float32, to + (size_t)(i * 6 + j) * form->frequency, result[j]);
+      }
+    }
+}
+
+/// G^T u, of six values.
+INLINE void transformed_sums(const doubles *u, doubles *g) {
+  const doubles near = (u[1] + u[2]) * (1.0 / 6), far = u[3] + u[4];
+  g[0] = u[0] * 0.25 - near + far * (1.0 / 24);
+  g[1] = (u[2] - u[1]) * (1.0 / 6) + (u[3] - u[4]) * (1.0 / 12);
+  g[2] = far * (1.0 / 6) - near + u[5];
+}
+
+static void PASTE(winograd_gradient_output, ISA)(const double *sums, size_t frequency, size_t vectors, double *weights,
+                                                 size_t step) {
+  for (size_t v = 0; v < 2 * vectors; v++) {
+    doubles between[3][6];
+    for (int j = 0; j < 6; j++) {
+      doubles column[6], result[3];
+      for (int i = 0; i < 6; i++) __builtin_memcpy(&column[i], sums + (size_t)(i * 6 + j) * frequency + v * 8, 64);
+      transformed_sums(column, result);
+      for (int k = 0; k < 3; k++) between[k][j] = result[k];
+    }
+    for (int k = 0; k < 3; k++) {
+      doubles result[3];
+      transformed_sums(between[k], result);
+      for (int l = 0; l < 3; l++) __builtin_memcpy(weights + (size_t)(k * 3 + l) * step + v * 8, &result[l], 64);
+    }
+  }
+}

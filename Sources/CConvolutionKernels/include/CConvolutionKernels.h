@@ -88,6 +88,12 @@ typedef struct convolution_kernels {
   void (*_Nonnull winograd_output)(const convolution_tiles *tiles, const float *transformed,
                                    const float *_Nullable start, bool rectifies, float slope, float *pixels);
 
+  /// For the gradient by weights: A d A^T of tiles of 4x4 pixels.
+  void (*_Nonnull winograd_gradient)(const convolution_tiles *tiles, const float *pixels, float *transformed);
+  /// G^T u G of sums u over tiles: 3x3 places, `step` values apart, of 16 `vectors` maps.
+  void (*_Nonnull winograd_gradient_output)(const double *sums, size_t frequency, size_t vectors, double *weights,
+                                            size_t step);
+
   /// y[p][m] = start[m] + sum over r of x[r][p][r maps + m], for fewer than 16 maps: shifted sums of what each of a
   /// kernel's rows comes to. `step` values from pixel to pixel of x.
   void (*_Nonnull add_shifted)(const float *_Nonnull const *_Nonnull x, size_t rows, size_t step, size_t maps,

@@ -25,7 +25,11 @@ struct TunedConvolution {
     case .forward: try correlate(.forward(call), from: call.x, to: call.y, threads: threads)
     case .byData:
       for form in ConvolutionForm.byData(call) { try correlate(form, from: call.y, to: call.x, threads: threads) }
-    case .byWeights: try WeightGradient(call, kernels, elementKernels, threads: threads)?.run()
+    case .byWeights:
+      if let winograd = WinogradWeightGradient(call, kernels, elementKernels, threads: threads) {
+        return try winograd.run()
+      }
+      try WeightGradient(call, kernels, elementKernels, threads: threads).run()
     }
   }
 

@@ -22,7 +22,7 @@ struct WeightGradient {
   private let vectors: Int
   private let panels: Int
 
-  init?(_ call: ConvolutionCall, _ kernels: ConvolutionKernels, _ elementKernels: ElementKernels, threads: Int) {
+  init(_ call: ConvolutionCall, _ kernels: ConvolutionKernels, _ elementKernels: ElementKernels, threads: Int) {
     self.call = call
     form = .forward(call)
     correlation = form.correlation
@@ -57,27 +57,9 @@ struct WeightGradient {
     let c = correlation
     let chunkRows = max(1, min(c.outputHeight, Self.pixels / c.outputWidth))
     let readRows = (chunkRows - 1) * c.rowStride + c.rowSpan
-    let places = try Scratch(
-      shares: 1, bytesPerShare: 4 * (c.readHeight + c.readWidth + c.outputHeight + c.outputWidth))
-    let rows = places.address.raw(share: 0).assumingMemoryBound(to: Int32.self)
-    let columns = rows + c.readHeight
-    for row in 0..<c.readHeight { rows[row] = form.row(row) }
-    for column in 0..<c.readWidth { columns[column] = form.column(column) }
-    let (ownRows, ownColumns) = (columns + c.readWidth, columns + c.readWidth + c.outputHeight)
-    for row in 0..<c.outputHeight { ownRows[row] = Int32(row) }
-    for column in 0..<c.outputWidth { ownColumns[column] = Int32(column) }
-    func source(_ operand: ConvolutionCall.Operand, _ maps: Int, _ height: Int, _ width: Int) -> PictureReader.Source {
-      .init(
-        address: operand.address, dtype: operand.dtype, layout: operand.layout, maps: maps, height: height,
-        width: width)
-    }
-    guard
-      let x = PictureReader(
-        source(call.x, c.inputMaps, form.sourceHeight, form.sourceWidth), rows: rows, columns: columns, kernels,
-        elementKernels),
-      let dy = PictureReader(
-        source(call.y, c.outputMaps, c.outputHeight, c.outputWidth), rows: ownRows, columns: ownColumns, kernels,
-        elementKernels)
+    let places = try ReadPlaces(form)
+    guard let x = places.pixels(call, form, kernels, elementKernels),
+      let dy = places.gradients(call, c, kernels, elementKernels)
     else { return }
     var plan = RoomPlan()
     let rowValues = c.readWidth * c.inputMaps
