@@ -14,6 +14,9 @@ parser.add_argument("tool", help=argparse.SUPPRESS)
 parser.add_argument("--threads", type=int, default=2, help="of each contestant (default: 2)")
 parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
 parser.add_argument("--quick", action="store_true", help="the first row alone, in three rounds")
+parser.add_argument(
+    "--only", action="append", choices=["256", "720", "resnet", "training", "memory"], metavar="ROW",
+    help="this row alone: 256, 720, resnet, training or memory; may be given several times")
 parser.add_argument("--isa", help="hold ours to an instruction set, as INSTNORM_ISA does, and the others to AVX2")
 parser.add_argument("--json", metavar="FILE", help="write all times there as well")
 arguments = parser.parse_args()
@@ -295,12 +298,14 @@ else:
         (HERE, "OpenVINO as it comes"): 1,
         ("here, exact", "OpenVINO float32"): 1.3,
     }
-report = [inference("TransformerNet", TransformerNet(), 256, targets, rounds)]
-if not arguments.quick:
-    report.append(inference("TransformerNet", TransformerNet(), 720, targets, rounds))
-    report.append(
-        inference("ResNetGenerator, 9 blocks", ResNetGenerator(), 256, {(HERE, "OpenVINO float32"): 2.2}, rounds))
-    report.append(training(max(rounds // 2, 3)))
-    report.append(peak_memory())
+rows = {
+    "256": lambda: inference("TransformerNet", TransformerNet(), 256, targets, rounds),
+    "720": lambda: inference("TransformerNet", TransformerNet(), 720, targets, rounds),
+    "resnet": lambda: inference(
+        "ResNetGenerator, 9 blocks", ResNetGenerator(), 256, {(HERE, "OpenVINO float32"): 2.2}, rounds),
+    "training": lambda: training(max(rounds // 2, 3)),
+    "memory": peak_memory,
+}
+report = [rows[name]() for name in arguments.only or (["256"] if arguments.quick else rows)]
 if arguments.json:
     pathlib.Path(arguments.json).write_text(json.dumps(report, indent=1))
