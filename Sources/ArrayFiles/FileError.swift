@@ -22,6 +22,15 @@ public enum FileError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The file.
+  public var path: String {
+    switch self {
+    case .unreadable(let path, _), .malformed(let path, _), .unsupported(let path, _), .notWritten(let path, _),
+      .missingTensor(let path, _, _):
+      path
+    }
+  }
+
   private static func shown(_ path: String) -> String { path.isEmpty ? "''" : path.shown }
 }
 

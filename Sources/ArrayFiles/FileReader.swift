@@ -1,7 +1,7 @@
 import Foundation
 import Tensors
 
-/// A regular file, open for reading at any place.
+/// A regular file, open for reading at any place, or bytes of the program that are read as if they were one.
 ///
 /// Reads are checked against the file's size before anything is allocated for them. The file is read and not
 /// mapped, since a mapped file that somebody truncates kills the process.
@@ -9,7 +9,20 @@ package final class FileReader: Sendable {
   package let path: String
   /// Bytes in the file when it was opened.
   package let size: Int
-  private let descriptor: Int32
+  private let source: Source
+
+  private enum Source: @unchecked Sendable {
+    case descriptor(Int32)
+    /// Nobody changes them.
+    case bytes(UnsafeRawBufferPointer)
+  }
+
+  /// Bytes that stay where they are for as long as the program runs.
+  ///
+  /// - Parameter name: what errors call them.
+  package init(_ bytes: UnsafeRawBufferPointer, name: String) {
+    (path, size, source) = (name, bytes.count, .bytes(bytes))
+  }
 
   /// - Throws: ``FileError/unreadable(path:reason:)`` when there is no such regular file.
   package init(_ path: String) throws {
@@ -17,7 +30,7 @@ package final class FileReader: Sendable {
       throw FileError.unreadable(path: path, reason: "its name contains a zero byte")
     }
     // O_NONBLOCK: opening a pipe that nobody writes to would wait forever. Regular files ignore it.
-    descriptor = open(path.fileName, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = open(path.fileName, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     self.path = path
     guard descriptor >= 0 else {
       throw FileError.unreadable(path: path, reason: systemMessage())
@@ -29,10 +42,11 @@ package final class FileReader: Sendable {
         path: path, reason: status.st_mode & S_IFMT == S_IFDIR ? "it is a folder" : "it is not a regular file")
     }
     size = Int(status.st_size)
+    source = .descriptor(descriptor)
   }
 
   deinit {
-    close(descriptor)
+    if case .descriptor(let descriptor) = source { close(descriptor) }
   }
 
   /// Fills a buffer from the bytes at `offset`.
@@ -40,6 +54,13 @@ package final class FileReader: Sendable {
   /// - Throws: ``FileError/malformed(path:reason:)`` when the file ends before the buffer is full.
   package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard var next = buffer.baseAddress else { return }
+    let descriptor: Int32
+    switch source {
+    case .bytes(let bytes):
+      guard offset + buffer.count <= size else { throw truncated(needed: offset + buffer.count, what: "its contents") }
+      return buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + buffer.count]))
+    case .descriptor(let number): descriptor = number
+    }
     var (place, left) = (offset, buffer.count)
     while left > 0 {
       let got = pread(descriptor, next, left, off_t(place))

@@ -37,10 +37,16 @@ public struct SafetensorsFile: Sendable {
   /// learnt since, types that are not known and keys beside those of a tensor, is let be.
   ///
   /// - Throws: ``FileError`` that says what is wrong with it.
-  public init(contentsOf path: String) throws {
-    reader = try FileReader(path)
-    self.path = path
-    let reader = reader
+  public init(contentsOf path: String) throws { try self.init(FileReader(path)) }
+
+  /// As above, of a file that is a part of the program.
+  package init(_ bytes: UnsafeRawBufferPointer, name: String) throws {
+    try self.init(FileReader(bytes, name: name))
+  }
+
+  private init(_ reader: FileReader) throws {
+    (self.reader, path) = (reader, reader.path)
+    let path = reader.path
     func notOurs(_ reason: @autoclosure () -> String) throws -> FileError {
       let reason = try ForeignFile(reader)?.description ?? reason()
       return .malformed(path: path, reason: "not a .safetensors file: \(reason)")

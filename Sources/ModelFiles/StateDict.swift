@@ -37,23 +37,29 @@ public struct StateDict: Sendable {
   ///     that ``PyTorchFile`` finds.
   /// - Throws: `FileError` that says what is wrong with it; also for a part of a .safetensors file, which has none.
   public init(contentsOf path: String, part: String? = nil) throws {
-    self.path = path
     if try Self.isPyTorch(path) {
-      let file = try PyTorchFile(contentsOf: path, part: part)
-      source = .pyTorch(file)
-      entries = file.entries.mapValues {
-        Entry(dtype: $0.dtype, shape: $0.shape, isOfWholeNumbers: $0.isOfWholeNumbers)
-      }
+      self.init(try PyTorchFile(contentsOf: path, part: part))
+    } else if let part {
+      throw FileError.unsupported(
+        path: path, reason: "a .safetensors file has no parts, and \(quoted(part)) is asked for")
     } else {
-      let file = try SafetensorsFile(contentsOf: path)
-      if let part {
-        throw FileError.unsupported(
-          path: path, reason: "a .safetensors file has no parts, and \(quoted(part)) is asked for")
-      }
-      source = .safetensors(file)
-      entries = file.entries.mapValues {
-        Entry(dtype: $0.dtype, shape: $0.shape, isOfWholeNumbers: $0.isOfWholeNumbers)
-      }
+      self.init(try SafetensorsFile(contentsOf: path))
+    }
+  }
+
+  /// What a .safetensors file that is open already holds.
+  public init(_ file: SafetensorsFile) {
+    (path, source) = (file.path, .safetensors(file))
+    entries = file.entries.mapValues {
+      Entry(dtype: $0.dtype, shape: $0.shape, isOfWholeNumbers: $0.isOfWholeNumbers)
+    }
+  }
+
+  /// What a file of PyTorch's that is open already holds.
+  public init(_ file: PyTorchFile) {
+    (path, source) = (file.path, .pyTorch(file))
+    entries = file.entries.mapValues {
+      Entry(dtype: $0.dtype, shape: $0.shape, isOfWholeNumbers: $0.isOfWholeNumbers)
     }
   }
 
