@@ -37,7 +37,7 @@ void shim_free(void *memory) {
 
 bool shim_has(const char *operation) { return libvips.vips_type_find("VipsOperation", operation) != 0; }
 
-shim_image *shim_image_open(const char *loader, const char *path, bool has_pages, int page, int count) {
+shim_image *shim_image_open(const char *loader, const char *path, bool has_pages, int page, int count, int shrink) {
   VipsImage *result = NULL;
   const size_t length = strlen(loader), ending = strlen("_source");
   if (length < ending || strcmp(loader + length - ending, "_source") != 0)
@@ -46,7 +46,9 @@ shim_image *shim_image_open(const char *loader, const char *path, bool has_pages
   if (!source) return NULL;
   int failed =
       has_pages ? libvips.vips_call(loader, source, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, "page", page, "n", count, NULL)
-                : libvips.vips_call(loader, source, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+      : shrink > 1
+          ? libvips.vips_call(loader, source, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, "shrink", shrink, NULL)
+          : libvips.vips_call(loader, source, &result, "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
   libvips.g_object_unref(source);
   return made(failed, result);
 }

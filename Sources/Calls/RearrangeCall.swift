@@ -61,6 +61,20 @@ package struct AxisMap: Hashable, Sendable {
   }
 }
 
+extension AxisMap {
+  /// The same of an input that begins with the first place that is read and ends with the last, and which these are.
+  package var trimmed: (map: AxisMap, reads: Range<Int>) {
+    guard let first = sources.min(), let last = sources.max() else {
+      return (AxisMap(starts: starts, sources: [], weights: weights, inputExtent: 0), 0..<0)
+    }
+    return (
+      AxisMap(
+        starts: starts, sources: sources.map { $0 - first }, weights: weights, inputExtent: Int(last - first) + 1),
+      Int(first)..<Int(last) + 1
+    )
+  }
+}
+
 /// output[i, j, ...] = sum over each axis' sources of their weights times input[source of i, source of j, ...], of any
 /// dtypes and strides; rounded once.
 package struct RearrangeCall: Call {

@@ -74,20 +74,8 @@ public struct Picture: Sendable {
   ///   `FileError.unsupported(path:reason:)` for a drawing (SVG, PDF), a picture that is too large, a page that is not
   ///   there, and values that could not be read without loss: 5 bands, 64 bits.
   public init(contentsOf path: String, page: Int? = nil, maxPixels: Int = defaultMaxPixels) throws {
-    let file = try FileReader(path)
-    let format = try PictureFormat(of: file)
-    let request = ReadingRequest(maxPixels: maxPixels, page: page)
     do {
-      let rasters =
-        switch format {
-        case .bmp: [try BMP.read(file, request)]
-        case .pnm: try PNM.read(file, request)
-        case .radiance: [try Radiance.read(file, request)]
-        default: try VipsDecoding.read(file, format, request)
-        }
-      try self.init(Raster.alike(rasters))
-    } catch let error as VipsError {
-      throw FileError.malformed(path: path, reason: "not a picture that can be read: \(error.message)")
+      try self.init(Raster.alike(Raster.read(path, ReadingRequest(maxPixels: maxPixels, page: page))))
     } catch let error as TensorError {
       throw FileError.unreadable(path: path, reason: "\(error)")
     }

@@ -1,3 +1,4 @@
+import ArrayFiles
 import Foundation
 import Tensors
 
@@ -120,6 +121,23 @@ struct Raster {
 }
 
 extension Raster {
+  /// The pictures of a file.
+  ///
+  /// - Throws: ``FileError``.
+  static func read(_ path: String, _ request: ReadingRequest) throws -> [Raster] {
+    let file = try FileReader(path)
+    do {
+      switch try PictureFormat(of: file) {
+      case .bmp: return [try BMP.read(file, request)]
+      case .pnm: return try PNM.read(file, request)
+      case .radiance: return [try Radiance.read(file, request)]
+      case let format: return try VipsDecoding.read(file, format, request)
+      }
+    } catch let error as VipsError {
+      throw FileError.malformed(path: path, reason: "not a picture that can be read: \(error.message)")
+    }
+  }
+
   /// Rasters of one form: the first alone, which says so, where the others differ from it.
   static func alike(_ rasters: [Raster]) -> [Raster] {
     guard var first = rasters.first, let other = rasters.firstIndex(where: { $0.form != first.form }) else {
@@ -157,11 +175,18 @@ extension Raster {
       alpha = try fill(1) { raster, start, _, plane in raster.alpha?.copy(0, from: start, into: plane) }
     }
     let colors = try fill(first.channels) { raster, start, channel, plane in
-      raster.colors.copy(channel, from: start, into: plane)
-      if raster.isPremultiplied, let alpha = raster.alpha { Self.unpremultiply(plane, alpha, start) }
-      if raster.isLinear { for pixel in plane.indices { plane[pixel] = encodedSRGB(plane[pixel]) } }
+      raster.copyColors(channel, from: start, into: plane)
     }
     return (colors, alpha)
+  }
+
+  /// Writes pixels of one colour in sRGB, not multiplied by alpha.
+  ///
+  /// - Parameter start: the first pixel.
+  func copyColors(_ channel: Int, from start: Int, into plane: UnsafeMutableBufferPointer<Float>) {
+    colors.copy(channel, from: start, into: plane)
+    if isPremultiplied, let alpha { Self.unpremultiply(plane, alpha, start) }
+    if isLinear { for pixel in plane.indices { plane[pixel] = encodedSRGB(plane[pixel]) } }
   }
 
   /// Divides colours by their alpha. Where that is 0 they stay as they are: light that hides nothing behind it.

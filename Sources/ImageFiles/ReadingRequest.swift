@@ -5,11 +5,20 @@ struct ReadingRequest {
   let maxPixels: Int
   /// The picture to read of several, counted from 0; nil for all.
   let page: Int?
+  /// The height and width below which the picture must not come, where it may come smaller than it is.
+  let covering: (height: Int, width: Int)?
 
-  init(maxPixels: Int, page: Int?) {
+  init(maxPixels: Int, page: Int?, covering: (height: Int, width: Int)? = nil) {
     // So that numbers of bytes do not overflow, whatever the caller allows.
     self.maxPixels = min(maxPixels, 1 << 48)
     self.page = page
+    self.covering = covering
+  }
+
+  /// How many times smaller a decoder that can do so is to make an upright picture: 1, 2, 4 or 8.
+  func shrink(of width: Int, _ height: Int) -> Int {
+    guard let covering else { return 1 }
+    return [8, 4, 2].first { width / $0 >= covering.width && height / $0 >= covering.height } ?? 1
   }
 
   /// Refuses a picture that is too large, by what its header says, before anything is decoded.

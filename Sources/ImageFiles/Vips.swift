@@ -22,13 +22,17 @@ final class VipsImage {
 
   /// Opens a file with one loader, whatever libvips would choose.
   ///
-  /// - Parameter pages: the pages to read, of a format that has some; nil stands for all behind the last.
-  static func open(_ path: String, with loader: String, pages: (first: Int, count: Int?)? = nil) throws -> VipsImage {
+  /// - Parameters:
+  ///   - pages: the pages to read, of a format that has some; nil stands for all behind the last.
+  ///   - shrink: 2, 4 or 8 for a JPEG at that part of its size.
+  static func open(
+    _ path: String, with loader: String, pages: (first: Int, count: Int?)? = nil, shrink: Int = 1
+  ) throws -> VipsImage {
     if let absence { throw VipsError(message: absence) }
     guard shim_has(loader) else { throw VipsError(message: "the libvips here was built without it") }
     let first = Int32(clamping: pages?.first ?? 0)
     let count = pages?.count.map { Int32(clamping: $0) } ?? -1
-    return try VipsImage(shim_image_open(loader, path.fileName, pages != nil, first, count))
+    return try VipsImage(shim_image_open(loader, path.fileName, pages != nil, first, count, Int32(shrink)))
   }
 
   /// A drawing in SVG as pixels. The text of the SVG must stay in memory until the image is released.

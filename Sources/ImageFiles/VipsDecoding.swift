@@ -22,6 +22,12 @@ struct VipsDecoding {
     let pages = try request.pages(of: count, path: file.path)
     try request.check(header.width, header.height, pictures: pages.count, path: file.path)
 
+    if format == .jpeg {
+      let isTurned = shim_image_number(header.handle, "orientation", 1) > 4
+      let shrink =
+        isTurned ? request.shrink(of: header.height, header.width) : request.shrink(of: header.width, header.height)
+      if shrink > 1 { return [try decoding.raster(VipsImage.open(file.path, with: loader, shrink: shrink))] }
+    }
     if format.pages == .frames {
       try decoding.check(header.width, header.height * pages.count, request)
       let image = pages.count == 1 && pages.lowerBound == 0 ? header : try open(pages.lowerBound, pages.count)

@@ -1,10 +1,22 @@
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): the same numbers
-/// from the same seed, everywhere.
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
+/// from the same seed, everywhere. Encoded, it goes on where it was.
+public struct SeededGenerator: RandomNumberGenerator, Sendable, Codable {
   private var state: UInt64
 
   public init(seed: UInt64) {
     state = seed
+  }
+
+  /// The generator for one of many things that all follow from one seed, whatever was drawn for the others.
+  ///
+  /// - Parameters:
+  ///   - seed: the seed of all.
+  ///   - stream: what kind of thing it is.
+  ///   - index: which of its kind.
+  public init(seed: UInt64, stream: UInt64, index: UInt64) {
+    state = seed
+    for number in [stream, index] { state = next() ^ number }
+    state = next()
   }
 
   public mutating func next() -> UInt64 {
@@ -18,6 +30,12 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// A number in 0..<1, a multiple of 2^-53.
   public mutating func nextUniform() -> Double {
     Double(next() >> 11) * 0x1p-53
+  }
+
+  /// One of the numbers 0, 1, ... `count - 1`, by the upper half of a product (Lemire, "Fast random integer generation
+  /// in an interval", 2019), without the rejection that would take the last 2^-32 of bias from counts below 2^32.
+  public mutating func nextIndex(below count: Int) -> Int {
+    Int(next().multipliedFullWidth(by: UInt64(max(count, 1))).high)
   }
 
   /// A number from the normal distribution of mean 0 and deviation 1, by Marsaglia's polar method (1964). Of the two

@@ -77,8 +77,8 @@ import Testing
     let plane = (0..<width * height).map { pixel -> Float in
       pixel / width < height / 2 && pixel % width < width / 2 ? 1 : 0
     }
-    let colors = try Tensor(plane + plane + plane, shape: [1, 3, height, width])
-    try Picture(colors: colors).write(to: folder.file("e.jpg"))
+    let stored = try Tensor(plane + plane + plane, shape: [1, 3, height, width])
+    try Picture(colors: stored).write(to: folder.file("e.jpg"))
     // An EXIF segment with the one tag, after the start-of-image marker.
     var exif = Array("Exif".utf8)
     exif += [0, 0, 0x4D, 0x4D, 0, 42, 0, 0, 0, 8]
@@ -100,6 +100,12 @@ import Testing
         #expect((value > 0.5) == (bottom == corner.0 && right == corner.1))
       }
     }
+    // Read at a half, which is that of the upright picture.
+    let half = try DecodedPicture(
+      contentsOf: folder.file("e.jpg"), covering: (picture.height / 2, picture.width / 2))
+    #expect(half.height == picture.height / 2 && half.width == picture.width / 2)
+    let colors = try half.colors(rows: 0..<half.height, columns: 0..<half.width, on: .cpu)
+    #expect(try colors[0, 1, corner.0 * (half.height - 1), corner.1 * (half.width - 1)] > 0.5)
   }
 
   @Test func `floating point, CMYK, palettes and pages are understood`() throws {

@@ -15,6 +15,32 @@ import Testing
       ])
   }
 
+  @Test func `each of many things that follow from one seed has numbers of its own`() {
+    var first: [Double] = []
+    for seed in 0..<10 as Range<UInt64> {
+      for stream in 0..<10 as Range<UInt64> {
+        for index in 0..<100 as Range<UInt64> {
+          var generator = SeededGenerator(seed: seed, stream: stream, index: index)
+          var again = SeededGenerator(seed: seed, stream: stream, index: index)
+          first.append(generator.nextUniform())
+          #expect(again.nextUniform() == first.last)
+        }
+      }
+    }
+    #expect(Set(first).count == 10_000)
+    // Four deviations of the mean, and of each tenth's count.
+    #expect(abs(first.reduce(0, +) / 10_000 - 0.5) < 0.0116)
+    for tenth in 0..<10 { #expect(abs(first.count { Int($0 * 10) == tenth } - 1000) < 120) }
+  }
+
+  @Test func `indices are spread evenly over what they are below`() {
+    var generator = SeededGenerator(seed: 3)
+    var counts = [0, 0, 0, 0, 0, 0, 0]
+    for _ in 0..<7000 { counts[generator.nextIndex(below: 7)] += 1 }
+    for count in counts { #expect(abs(count - 1000) < 120) }
+    #expect(generator.nextIndex(below: 1) == 0)
+  }
+
   @Test func `normal numbers are those that another implementation makes`() throws {
     let expected = try NPY.read(from: golden("random_normal_seed_1.npy")).doubles
     let values = try Tensor.randomNormal([100], seed: 1, dtype: .float64).doubles

@@ -21,8 +21,9 @@ bool shim_has(const char *operation);
 
 /// Opens a file with the loader of this name and no other. A loader whose name ends in "_source" reads through a file
 /// that is opened here. Of a format that `has_pages`, `count` pages (-1 for all) from `page` on are read, one below the
-/// other. NULL with shim_error() set when it cannot.
-shim_image *shim_image_open(const char *loader, const char *path, bool has_pages, int page, int count);
+/// other. JPEG's is read at an 8th, 4th or half of its size where `shrink` is 8, 4 or 2; 1 is for all others. NULL with
+/// shim_error() set when it cannot.
+shim_image *shim_image_open(const char *loader, const char *path, bool has_pages, int page, int count, int shrink);
 
 /// Draws SVG, `scale` pixels for each of its own. The bytes have to stay until the image is released. NULL with
 /// shim_error() set when it cannot.

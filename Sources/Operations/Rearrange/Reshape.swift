@@ -17,7 +17,7 @@ private struct Reshape: Operation {
 
 extension Tensor {
   /// The same memory read another way, which has as many values.
-  func reinterpreting(as shape: Shape, layout: Layout) throws -> Tensor {
+  package func reinterpreting(as shape: Shape, layout: Layout) throws -> Tensor {
     try Reshape(input: self, shape: shape, layout: layout).result()
   }
 

@@ -43,7 +43,15 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// Pictures whose rows and columns are those that two maps make of them, whose inputs are this tensor's.
+  package func mapped(rows: AxisMap, columns: AxisMap) throws -> Tensor {
+    try Rearrange(self, maps: [shape.rank - 2: rows, shape.rank - 1: columns]).result()
+  }
+}
+
 extension ResizeMode {
+  /// What each place of an axis is made of.
   fileprivate func map(from input: Int, to output: Int) -> AxisMap {
     switch self {
     case .nearest:
@@ -69,24 +77,31 @@ extension ResizeMode {
       }
       return AxisMap(starts: starts, sources: sources, weights: weights, inputExtent: input)
     case .smooth:
-      let step = Double(input) / Double(output)
-      let reach = Swift.max(step, 1)
-      var starts: [Int32] = [0]
-      var sources: [Int32] = []
-      var weights: [Double] = []
-      for place in 0..<output {
-        let centre = (Double(place) + 0.5) * step
-        let near = Swift.max(Int(centre - reach + 0.5), 0)..<Swift.min(Int(centre + reach + 0.5), input)
-        // A triangle around the centre.
-        let heights = near.map { Swift.max(1 - abs(Double($0) + 0.5 - centre) / reach, 0) }
-        let sum = heights.reduce(0, +)
-        for (source, height) in zip(near, heights) where height > 0 {
-          sources.append(Int32(source))
-          weights.append(height / sum)
-        }
-        starts.append(Int32(sources.count))
-      }
-      return AxisMap(starts: starts, sources: sources, weights: weights, inputExtent: input)
+      return .smooth(from: input, to: output, places: 0..<output)
     }
+  }
+}
+
+extension AxisMap {
+  /// Of an axis that gets another extent, as ``ResizeMode/smooth`` does it, some places in any order.
+  package static func smooth(from input: Int, to output: Int, places: some Sequence<Int>) -> AxisMap {
+    let step = Double(input) / Double(output)
+    let reach = Swift.max(step, 1)
+    var starts: [Int32] = [0]
+    var sources: [Int32] = []
+    var weights: [Double] = []
+    for place in places {
+      let centre = (Double(place) + 0.5) * step
+      let near = Swift.max(Int(centre - reach + 0.5), 0)..<Swift.min(Int(centre + reach + 0.5), input)
+      // A triangle around the centre.
+      let heights = near.map { Swift.max(1 - abs(Double($0) + 0.5 - centre) / reach, 0) }
+      let sum = heights.reduce(0, +)
+      for (source, height) in zip(near, heights) where height > 0 {
+        sources.append(Int32(source))
+        weights.append(height / sum)
+      }
+      starts.append(Int32(sources.count))
+    }
+    return AxisMap(starts: starts, sources: sources, weights: weights, inputExtent: input)
   }
 }
