@@ -69,7 +69,7 @@ public struct AdamStep: Sendable {
   package var correction2: Double { 1 - Self.power(beta2, number) }
 
   /// base^exponent by squaring: the same bits on every platform, which `pow` does not promise.
-  private static func power(_ base: Double, _ exponent: Int) -> Double {
+  package static func power(_ base: Double, _ exponent: Int) -> Double {
     var (result, square, rest) = (1.0, base, exponent)
     while rest > 0 {
       if rest & 1 == 1 { result *= square }

@@ -46,6 +46,17 @@ extension Blueprint {
   }
 
   /// nil for null, or where there is none.
+  public func optionalStrings(_ name: String) throws -> [String]? {
+    switch scheme[name] {
+    case .strings(let values): return values
+    // JSON does not tell of what an empty list is one.
+    case .ints([]): return []
+    case .null, nil: return nil
+    default: throw wrong(name, "a list of strings, or null")
+    }
+  }
+
+  /// nil for null, or where there is none.
   public func optionalInt(_ name: String) throws -> Int? {
     switch scheme[name] {
     case .null, nil: nil

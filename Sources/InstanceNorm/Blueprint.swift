@@ -180,6 +180,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
     case string(String)
     /// Of rows and columns, or of the four edges.
     case ints([Int])
+    /// Names.
+    case strings([String])
 
     /// JSON does not tell 1.0 from 1.
     public static func == (first: Argument, second: Argument) -> Bool {
@@ -191,6 +193,7 @@ public struct Blueprint: Equatable, Sendable, Codable {
       case (.int(let first), .double(let second)), (.double(let second), .int(let first)): Double(first) == second
       case (.string(let first), .string(let second)): first == second
       case (.ints(let first), .ints(let second)): first == second
+      case (.strings(let first), .strings(let second)): first == second
       default: false
       }
     }
@@ -207,6 +210,8 @@ public struct Blueprint: Equatable, Sendable, Codable {
         self = .double(value)
       } else if let values = try? container.decode([Int].self) {
         self = .ints(values)
+      } else if let values = try? container.decode([String].self) {
+        self = .strings(values)
       } else {
         self = .string(try container.decode(String.self))
       }
@@ -221,6 +226,7 @@ public struct Blueprint: Equatable, Sendable, Codable {
       case .double(let value): try container.encode(value)
       case .string(let value): try container.encode(value)
       case .ints(let values): try container.encode(values)
+      case .strings(let values): try container.encode(values)
       }
     }
   }

@@ -23,7 +23,7 @@ public final class Conv2D: ConvolutionModule {
   ///   - groups: of so many parts of the maps, each is convolved by itself.
   ///   - paddingMode: what is added.
   ///   - wscale: what the first weights are multiplied by.
-  ///   - initScheme: what these are: PyTorch's, unless another is named. See ``withInitialValues(seed:_:)``.
+  ///   - initScheme: what these are: PyTorch's, unless another is named. See ``withInitialValues(seed:scheme:wscale:_:)``.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
   public init(

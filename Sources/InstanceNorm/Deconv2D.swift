@@ -25,7 +25,7 @@ public final class Deconv2D: ConvolutionModule {
   ///   - useBias: whether there is a number that is added to each map.
   ///   - groups: of so many parts of the maps, each is by itself.
   ///   - wscale: what the first weights are multiplied by.
-  ///   - initScheme: what these are: PyTorch's, unless another is named. See ``withInitialValues(seed:_:)``.
+  ///   - initScheme: what these are: PyTorch's, unless another is named. See ``withInitialValues(seed:scheme:wscale:_:)``.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
   public init(

@@ -25,10 +25,14 @@ enum InitialValues {
   /// nil for zeros.
   @TaskLocal fileprivate static var seeds: Seeds? = Seeds(SeededGenerator(seed: 0))
 
+  /// What all layers begin with in place of their own; nil for that.
+  @TaskLocal fileprivate static var chosen: (scheme: InitScheme, factor: Double)?
+
   /// Random weights and their bias.
   static func make(
     _ shape: Shape, biases: Int?, _ scheme: InitScheme, _ factor: Double
   ) throws -> (weight: Tensor, bias: Tensor?) {
+    let (scheme, factor) = chosen ?? (scheme, factor)
     func zeros() throws -> Tensor? { try biases.map { try .zeros([$0]) } }
     guard let seed = seeds?.withLock({ $0.next() }) else { return (try .zeros(shape), try zeros()) }
     func even(_ shape: Shape, _ bound: Double, _ seed: UInt64) throws -> Tensor {
@@ -55,8 +59,19 @@ enum InitialValues {
 ///
 /// Without it they come from a generator that the program has for all layers, so that a program that makes the same layers
 /// in the same order has the same weights each time that it runs.
-public func withInitialValues<Result>(seed: UInt64, _ body: () throws -> Result) rethrows -> Result {
-  try InitialValues.$seeds.withValue(.init(SeededGenerator(seed: seed)), operation: body)
+///
+/// - Parameters:
+///   - seed: of the weights.
+///   - scheme: of all layers' weights, in place of what they were given: `.gaussian` and a `wscale` of 0.02 for CycleGAN
+///     and pix2pix. nil leaves it to the layers.
+///   - wscale: what the scheme's numbers are multiplied by.
+///   - body: makes the layers.
+public func withInitialValues<Result>(
+  seed: UInt64, scheme: InitScheme? = nil, wscale: Double = 1, _ body: () throws -> Result
+) rethrows -> Result {
+  try InitialValues.$chosen.withValue(scheme.map { ($0, wscale) }) {
+    try InitialValues.$seeds.withValue(.init(SeededGenerator(seed: seed)), operation: body)
+  }
 }
 
 /// Makes layers whose weights are 0 at first, as a file will be read into them.

@@ -14,7 +14,7 @@ public final class Linear: WeightedModule {
   ///   - outSize: O, that of the result's.
   ///   - useBias: whether there is a number that is added to each output.
   ///   - wscale: what the first weights are multiplied by.
-  ///   - initScheme: what these are: PyTorch's, unless another is named. See ``withInitialValues(seed:_:)``.
+  ///   - initScheme: what these are: PyTorch's, unless another is named. See ``withInitialValues(seed:scheme:wscale:_:)``.
   ///   - name: what the layer is called in a model and, as a prefix, in files.
   /// - Throws: ``ModuleError/argument(module:name:expected:got:)``.
   public init(

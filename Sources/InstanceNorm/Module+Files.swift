@@ -44,8 +44,10 @@ extension Module {
   /// - Throws: `FileError` when the file is malformed, lacks a tensor or has a value that the type here does not hold,
   ///   ``ModuleError/variable(module:name:expected:got:)`` when one has another shape or may not be there. Then nothing
   ///   has changed.
-  public final func load(from path: String) throws {
-    let file = try StateDict(contentsOf: path)
+  public final func load(from path: String) throws { try load(StateDict(contentsOf: path)) }
+
+  /// As ``load(from:)``, of a file that is open already.
+  public final func load(_ file: StateDict) throws {
     var initialized: [Module] = []
     var assignments: [() -> Void] = []
     do {
@@ -65,7 +67,7 @@ extension Module {
           try module.initialize {
             let name = nameInFile($0)
             guard let entry = file.entries[name] else {
-              throw FileError.missingTensor(path: path, name: name, available: file.names)
+              throw FileError.missingTensor(path: file.path, name: name, available: file.names)
             }
             return entry.shape
           }

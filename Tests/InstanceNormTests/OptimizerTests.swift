@@ -96,9 +96,15 @@ import Testing
       }
     }
     let watcher = try Watcher(learnRate: 1)
-    try watcher.setup(on: InstanceNorm2D(numOfMaps: 2))
-    for _ in 0..<3 { try watcher.update() }
-    #expect(watcher.addresses.count == 6 && Set(watcher.addresses).count == 2)
+    let norm = try InstanceNorm2D(numOfMaps: 2)
+    try watcher.setup(on: norm)
+    var gradients = Gradients()
+    for (_, variable) in norm.variables { gradients[variable] = variable.grad }
+    for _ in 0..<3 {
+      try watcher.update()
+      try watcher.update(gradients)
+    }
+    #expect(watcher.addresses.count == 12 && Set(watcher.addresses).count == 2)
   }
 
   @Test func `a step that cannot be taken whole is not taken`() throws {

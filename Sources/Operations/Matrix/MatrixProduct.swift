@@ -8,6 +8,8 @@ struct MatrixProduct: Operation {
   /// Whether the rows of an operand are meant as columns.
   var transposesFirst = false
   var transposesSecond = false
+  /// Of the result, where that is a batch.
+  var layout = Layout.nchw
 
   func form() throws -> TensorForm {
     guard (2...3).contains(first.shape.rank), (2...3).contains(second.shape.rank) else {
@@ -23,7 +25,8 @@ struct MatrixProduct: Operation {
     }
     let matrix = [a.rows, b.columns]
     guard a.batch != nil || b.batch != nil else { return TensorForm(Shape(matrix), first.dtype) }
-    return TensorForm(Shape([a.batch == nil || a.batch == 1 ? b.batch ?? 1 : a.batch ?? 1] + matrix), first.dtype)
+    let batch = a.batch == nil || a.batch == 1 ? b.batch ?? 1 : a.batch ?? 1
+    return TensorForm(Shape([batch] + matrix), first.dtype, layout)
   }
 
   /// A matrix as it is meant.
@@ -84,20 +87,6 @@ extension Tensor {
   /// - Throws: `TensorError.shapeMismatch(operation:expected:got:)` or
   ///   `TensorError.dtypeMismatch(operation:expected:got:)` when they do not fit.
   public func matmul(_ other: Tensor) throws -> Tensor { try MatrixProduct(first: self, second: other).result() }
-
-  /// The Gram matrices of feature maps (N, C, spatial...): (N, C, C), of the products of each two maps, divided by the
-  /// number of values C H W (Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks", 2016;
-  /// the division as Johnson, Alahi and Fei-Fei, 2016).
-  ///
-  /// - Throws: `TensorError.invalidShape(_:reason:)` unless the rank is 3, 4 or 5.
-  public func gramMatrix() throws -> Tensor {
-    guard (3...5).contains(shape.rank) else {
-      throw TensorError.invalidShape(shape, reason: "feature maps have rank 3, 4 or 5")
-    }
-    let flat = try flattened(from: 2)
-    let products = try MatrixProduct(first: flat, second: flat, transposesSecond: true).result()
-    return try products / Double(Swift.max(count / Swift.max(shape[0], 1), 1))
-  }
 
   /// A gradient by one matrix that stood for all of a batch.
   fileprivate func summedBatch(like tensor: Tensor) throws -> Tensor {

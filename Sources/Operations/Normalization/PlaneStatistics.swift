@@ -68,3 +68,18 @@ package struct PlaneStatistics: Operation {
       ).result(), to: input)
   }
 }
+
+extension Tensor {
+  /// The mean and the deviation sqrt(variance + epsilon) of each plane of (N, C, spatial...), (2, N, C): what adaptive
+  /// instance normalisation gives to other pictures. The variance is biased. For half-width types it is, and is computed,
+  /// in float32.
+  ///
+  /// - Throws: `TensorError.invalidShape(_:reason:)` unless the rank is 3, 4 or 5 and there are values;
+  ///   `TensorError.argument(name:expected:got:)` when epsilon is negative or not finite.
+  public func moments(epsilon: Double = 1e-5) throws -> Tensor {
+    guard epsilon >= 0, epsilon.isFinite else {
+      throw TensorError.argument(name: "epsilon", expected: "a finite number, 0 or more", got: "\(epsilon)")
+    }
+    return try PlaneStatistics(self, epsilon: epsilon).result()
+  }
+}

@@ -26,6 +26,7 @@ extension Normalize: WritingOperation {
 }
 extension PlaneStatistics: WritingOperation {}
 extension Reduction: WritingOperation {}
+extension Gram: WritingOperation {}
 extension MatrixProduct: WritingOperation {}
 extension Convolution: WritingOperation {}
 extension MaxPooling: WritingOperation {}

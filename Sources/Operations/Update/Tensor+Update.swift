@@ -18,6 +18,13 @@ extension Tensor {
       ).run(on: storage.backend)
     }
   }
+
+  /// `self = factor self`, in place.
+  package mutating func scale(by factor: Double) throws {
+    try makeUnique()
+    try CombineCall(dtype, count: count, alpha: factor, x: storage.address, beta: 0, target: storage.address)
+      .run(on: storage.backend)
+  }
 }
 
 extension AdamStep {

@@ -14,6 +14,21 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor) throws -> 
   try difference(prediction, target, "the mean absolute error").absolute().mean()
 }
 
+/// The mean of a cost that is half the square of small differences d, and grows as their magnitude from `delta` on:
+///
+///     d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2)
+///
+/// As PyTorch's `huber_loss`. Source: Huber, "Robust estimation of a location parameter", 1964.
+///
+/// - Throws: also `TensorError.argument(name:expected:got:)` unless delta is more than 0.
+public func huberLoss(_ prediction: Tensor, _ target: Tensor, delta: Double = 1) throws -> Tensor {
+  guard delta > 0 else { throw TensorError.argument(name: "delta", expected: "more than 0", got: "\(delta)") }
+  let difference = try difference(prediction, target, "the Huber loss")
+  // With c the difference cut off at delta, both are c (d - c / 2).
+  let cut = try difference.clamped(to: -delta...delta)
+  return try (cut * (difference - 0.5 * cut)).mean()
+}
+
 /// The mean of -log p where the target is 1 and of -log(1 - p) where it is 0, for p = sigmoid(logits), computed without
 /// overflow: what a discriminator is trained by.
 ///
@@ -37,7 +52,7 @@ private func difference(_ prediction: Tensor, _ target: Tensor, _ operation: Str
   return try prediction.to(wide) - target.to(wide)
 }
 
-private func requireValues(_ tensor: Tensor, _ operation: String) throws {
+func requireValues(_ tensor: Tensor, _ operation: String) throws {
   guard tensor.count > 0 else {
     throw TensorError.invalidShape(tensor.shape, reason: "\(operation) is a mean of one value or more")
   }
