@@ -10,6 +10,7 @@ public enum Architecture: String, CaseIterable, Hashable, Sendable {
   case patchDiscriminator = "PatchDiscriminator"
   case vgg16 = "VGG16"
   case vgg19 = "VGG19"
+  case smallVGG19 = "SmallVGG19"
 
   /// The class.
   public var type: any SavedNetwork.Type {
@@ -22,6 +23,7 @@ public enum Architecture: String, CaseIterable, Hashable, Sendable {
     case .patchDiscriminator: PatchDiscriminator.self
     case .vgg16: VGG16.self
     case .vgg19: VGG19.self
+    case .smallVGG19: SmallVGG19.self
     }
   }
 

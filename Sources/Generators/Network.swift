@@ -26,6 +26,12 @@ public class Network: Module {
     return blueprint
   }
 
+  /// The network in words: its class, and what its constructor was given.
+  public final var described: String {
+    let arguments = blueprint.scheme.filter { $0.value != .null }.sorted { $0.key < $1.key }
+    return ([className] + arguments.map { "\($0.key) \($0.value.text)" }).joined(separator: ", ")
+  }
+
   public override func checkDataShape(_ shape: Shape) throws {
     guard shape.rank == 4, shape[1] == inMaps, shape[2] > 0, shape[3] > 0 else {
       throw ModuleError.dataShape(module: label, expected: "(N, \(inMaps), H, W), with pixels", got: shape)
@@ -90,6 +96,20 @@ public class Generator: Network {
     blueprint.scheme["outMaps"] = .int(outMaps)
     blueprint.scheme["valueRange"] = .string(valueRange.rawValue)
     return blueprint
+  }
+}
+
+extension Blueprint.Argument {
+  fileprivate var text: String {
+    switch self {
+    case .null: "none"
+    case .bool(let value): "\(value)"
+    case .int(let value): "\(value)"
+    case .double(let value): "\(value)"
+    case .string(let value): value
+    case .ints(let values): "\(values)"
+    case .strings(let values): values.joined(separator: " ")
+    }
   }
 }
 

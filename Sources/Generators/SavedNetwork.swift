@@ -40,7 +40,7 @@ extension SavedNetwork {
 extension Network {
   /// Takes the weights of a file.
   func take(_ file: StateDict) throws {
-    try load(from: file.path)
+    try load(file)
     evalMode()
     notes = leftOver(of: file.names)
   }

@@ -17,11 +17,9 @@ import InstanceNorm
 /// | 5 | 512 | 3 | 4 |
 ///
 /// Names in files are torchvision's: `features.0.weight`. Those of the classifier are passed over.
-public class VGG: Network {
+public class VGG: LossNetwork {
   /// Maps, as a part of the paper's.
   public let width: Double
-  /// What features are called, `relu1_1` and so on, in their order.
-  public let names: [String]
 
   let features: Sequential
 
@@ -40,9 +38,8 @@ public class VGG: Network {
       }
       layers.append(try MaxPool2D(size: 2))
     }
-    self.names = names
     features = try Sequential(name: "features", layers)
-    super.init(inMaps: inMaps, name: name, ["width": .double(width)])
+    super.init(names: names, inMaps: inMaps, name: name, ["width": .double(width)])
   }
 
   /// A picture of 0 to 1 as the networks of torchvision were trained on it: red, green and blue by their means and
@@ -54,30 +51,20 @@ public class VGG: Network {
     return try (picture - row([0.485, 0.456, 0.406])) * row([1 / 0.229, 1 / 0.224, 1 / 0.225])
   }
 
-  /// What some layers make of a picture; nothing after the last of them is computed.
-  ///
-  /// - Parameters:
-  ///   - data: (N, C, H, W), as ``normalized(_:)`` gives it.
-  ///   - wanted: of ``names``.
-  /// - Returns: the features in the order in which they were asked for, in the layout of the data.
-  /// - Throws: `ModuleError` when a name is not one of these, or the picture is too small.
-  public func features(of data: Tensor, at wanted: [String]) throws -> [Tensor] {
-    try checkDataShape(data.shape)
-    let places = try wanted.map { name in
-      guard let place = names.firstIndex(of: name) else {
-        throw ModuleError.argument(
-          module: label, name: "features", expected: names.joined(separator: ", "), got: "'\(name)'")
-      }
-      return place
-    }
-    guard let deepest = places.max() else { return [] }
-    var (x, found) = (try data.to(.nhwc), [Tensor]())
+  public override var styleLayers: [String] { ["relu1_2", "relu2_2", "relu3_3", "relu4_3"] }
+
+  public override var contentLayers: [String] { ["relu2_2"] }
+
+  public override func values(of picture: Tensor) throws -> Tensor { try Self.normalized(picture) }
+
+  override func features(of data: Tensor, through deepest: Int) throws -> [Tensor] {
+    var (x, found) = (data, [Tensor]())
     for layer in features.modules {
       x = try layer(x)
       if layer is ReLU { found.append(x) }
       if found.count > deepest { break }
     }
-    return try places.map { try found[$0].to(data.layout) }
+    return found
   }
 
   public override func dataShape(from shape: Shape) throws -> Shape {

@@ -6,7 +6,7 @@ import Testing
 @Suite struct NetworkTests {
   static let names = [
     "transformer", "conditional", "adain", "resnet_instance", "resnet_batch", "unet_instance", "unet_batch",
-    "patches_instance", "patches_batch", "pixels_instance", "pixels_batch", "vgg16", "vgg19",
+    "patches_instance", "patches_batch", "pixels_instance", "pixels_batch", "vgg16", "vgg19", "small_vgg19",
   ]
 
   @Test(arguments: names) func `result and all gradients are PyTorch's`(name: String) throws {

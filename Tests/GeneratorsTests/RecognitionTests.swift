@@ -16,6 +16,7 @@ import Testing
       ("patches_batch", "PatchDiscriminator", ["width": 2, "depth": 2]),
       ("pixels_instance", "PatchDiscriminator", ["width": 3, "depth": 0]),
       ("vgg16", "VGG16", ["inMaps": 3]), ("vgg19", "VGG19", ["inMaps": 3]),
+      ("small_vgg19", "SmallVGG19", ["width": 2, "depth": 9]),
     ] as [(String, String, [String: Int])])
   func `names and shapes say which network it is`(name: String, network: String, numbers: [String: Int]) throws {
     let golden = try GoldenNetwork(name)

@@ -181,6 +181,24 @@ class VGG(nn.Module):
         return self.features(x)
 
 
+class SmallVGG(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv0, maps = nn.Conv2d(3, 3, 1), 3
+        for place in (11, 12, 21, 22, 31, 32, 33, 34, 41):
+            more = width * 2 ** (place // 10 - 1)
+            setattr(self, f"conv{place}", nn.Conv2d(maps, more, 3, padding=1, padding_mode="reflect"))
+            maps = more
+
+    def forward(self, x):
+        x = self.conv0(x)
+        for place in (11, 12, 21, 22, 31, 32, 33, 34, 41):
+            if place in (21, 31, 41):
+                x = functional.max_pool2d(x, 2)
+            x = functional.relu(getattr(self, f"conv{place}")(x))
+        return x
+
+
 class AdaIN(nn.Module):
     def __init__(self, width, style):
         super().__init__()
@@ -262,4 +280,5 @@ def network_cases(folder):
     tensors |= case("vgg19", VGG([2, 2, 4, 4, 4], 1 / 64), random, 1, 3, 32, 33)
     style = random(1, 3, 20, 17, mean=0.5).half().double()
     tensors |= case("adain", AdaIN(1, style), random, 1, 3, 16, 24, bias=0.3)
+    tensors |= case("small_vgg19", SmallVGG(2), random, 1, 3, 17, 16, bias=0.3)
     save(tensors, folder / "networks.safetensors")
