@@ -60,7 +60,7 @@ package struct SVG {
 
   /// Makes one group of what a closure draws, with `data-` attributes that say what the group stands for.
   package mutating func group(_ data: [(name: String, value: String)], _ draw: (inout SVG) -> Void) {
-    shapes.append("<g\(data.map { " data-\($0.name)=\"\(escaped($0.value))\"" }.joined())>")
+    shapes.append("<g\(data.map { " data-\($0.name)=\"\(escapedForMarkup($0.value))\"" }.joined())>")
     draw(&self)
     shapes.append("</g>")
   }
@@ -85,12 +85,21 @@ package struct SVG {
     return ([head, back] + shapes + ["</svg>", ""]).joined(separator: "\n")
   }
 
+  /// The drawing as a part of an HTML page, as wide as its place there, in the page's font.
+  ///
+  /// - Parameter label: what it shows, for those who do not see it.
+  package func element(label: String) -> String {
+    let head =
+      "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" role=\"img\" aria-label=\"\(escapedForMarkup(label))\">"
+    return ([head] + shapes + ["</svg>"]).joined(separator: "\n")
+  }
+
   private mutating func add(
     _ element: String, _ numbers: [(String, Double)], _ texts: [(String, String)], content: String? = nil
   ) {
-    let attributes = (numbers.map { ($0, number($1)) } + texts).map { " \($0)=\"\(escaped($1))\"" }.joined()
+    let attributes = (numbers.map { ($0, number($1)) } + texts).map { " \($0)=\"\(escapedForMarkup($1))\"" }.joined()
     shapes.append(
-      content.map { "<\(element)\(attributes)>\(escaped($0))</\(element)>" } ?? "<\(element)\(attributes)/>")
+      content.map { "<\(element)\(attributes)>\(escapedForMarkup($0))</\(element)>" } ?? "<\(element)\(attributes)/>")
   }
 
   private func list(_ points: [Point]) -> String {
@@ -102,17 +111,5 @@ package struct SVG {
     guard value.isFinite else { return "0" }
     let rounded = (value * 100).rounded() / 100
     return rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)"
-  }
-
-  private func escaped(_ text: String) -> String {
-    text.map { character in
-      switch character {
-      case "&": "&amp;"
-      case "<": "&lt;"
-      case ">": "&gt;"
-      case "\"": "&quot;"
-      default: String(character)
-      }
-    }.joined()
   }
 }

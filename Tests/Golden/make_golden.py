@@ -12,6 +12,8 @@ adaptive_*, conditional_*   Outputs of styled normalisation, and gradients by al
 activations.safetensors     ReLU, leaky ReLU and tanh with their gradients.
 network*, state_dict*       Networks as PyTorch saves them, and what the first gives.
 optimizers.safetensors      Six steps of every optimizer.
+training.safetensors        Losses with their gradients, penalties, decaying and clipped steps, averages, schedules: see
+                            golden_training.py.
 wgan_gp.safetensors         A critic's step with penalised slopes. `real`, `fake`, `blend`, `mixed`, and the
                             parameters `w1`, `scale1`, `bias1`, `scale2`, `bias2`, `w2` are shared by the types of
                             normalisation `instance`, `group`, `layer`, `batch`. Each has `{type}.` `fake_score`,
@@ -36,6 +38,7 @@ torch_*.pth                 What torch.save writes today, in both formats, and w
                             of torch_state.safetensors, `torch_checkpoint` those of torch_checkpoint.safetensors among
                             much else; `torch_module*`, `torch_numpy` and `torch_quantized` need classes of Python's.
 networks.safetensors        Generators, discriminators and feature networks in small: see golden_networks.py.
+trainers.safetensors        Three steps of each kind of training: see golden_trainers.py.
 random_normal_*, *.npy      NumPy's forms of files, what it prints, and its refusals.
 """
 
@@ -52,6 +55,8 @@ from golden_gradients import gradient_cases
 from golden_networks import network_cases
 from golden_operations import operation_cases
 from golden_pytorch import pytorch_files
+from golden_trainers import trainer_cases
+from golden_training import training_cases, uniform_numbers
 from safetensors.torch import save_file
 from torch import nn
 
@@ -368,21 +373,11 @@ def optimizers():
 
 
 def random_normal():
-    """SplitMix64 and the polar method again, with the C library's logarithm."""
-    mask = (1 << 64) - 1
-    state = 1
-
-    def uniform():
-        nonlocal state
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        return ((z ^ (z >> 31)) >> 11) / (1 << 53)
-
+    """The polar method again, with the C library's logarithm."""
+    numbers = uniform_numbers(1)
     values = []
     while len(values) < 100:
-        u, v = 2 * uniform() - 1, 2 * uniform() - 1
+        u, v = 2 * next(numbers) - 1, 2 * next(numbers) - 1
         s = u * u + v * v
         if 0 < s < 1:
             values.append(u * math.sqrt(-2 * math.log(s) / s))
@@ -448,10 +443,12 @@ network()
 state_dict()
 optimizers()
 gradient_cases(folder)
+training_cases(folder)
 operation_cases(folder)
 convolution_cases(folder)
 pytorch_files(folder)
 network_cases(folder)
+trainer_cases(folder)
 random_normal()
 array_files()
 printing()
