@@ -7,15 +7,14 @@ import Text
 struct Instnorm: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "instnorm",
-    abstract: "Instance normalisation of pictures and arrays.",
+    abstract: "Networks that turn pictures into pictures, and instance normalisation.",
     discussion: """
       Files that end in .npy are arrays: (C, H, W), (N, C, H, W) or (N, C, D, H, W). \(Picture.help)
       """,
     version: "0.1.0",
     subcommands: [
-      Stylize.self, Apply.self, Transfer.self, Fit.self, Summary.self, Convert.self, Stats.self, Figure.self,
-      Bench.self,
-      Devices.self, Selftest.self,
+      Stylize.self, Styles.self, Train.self, Apply.self, Transfer.self, Fit.self, Summary.self, Convert.self,
+      Stats.self, Figure.self, Bench.self, Devices.self, Selftest.self,
     ])
 
   /// Errors are one line on standard error; the exit status is 64 for usage and 1 for everything else.

@@ -12,7 +12,7 @@ struct Painter {
   private let network: SharedModel
 
   /// - Parameters:
-  ///   - path: of the network's weights.
+  ///   - path: of the network's weights; nil for the styles that come with the package.
   ///   - architecture: nil to find out.
   ///   - encoder: of an AdaINNet whose decoder alone is in the other file.
   ///   - style: of a network with several, its number; of one for any style, a picture.
@@ -20,19 +20,19 @@ struct Painter {
   ///   - precision: of convolutions.
   ///   - reading: how large the style's picture may be.
   init(
-    _ path: String, _ architecture: Architecture?, encoder: String?, style: String?, strength: Double,
-    precision: Precision, reading: Reading, on device: Device
+    _ path: String? = nil, _ architecture: Architecture? = nil, encoder: String? = nil, style: String?,
+    strength: Double = 1, precision: Precision = .float32, reading: Reading, on device: Device
   ) throws {
-    let network: Network
-    if let encoder {
-      network = try AdaINNet(encoder: encoder, decoder: path)
-    } else {
-      network = try Architecture.load(contentsOf: path, as: architecture)
-    }
+    let network: Network =
+      switch (path, encoder) {
+      case (nil, _): try EmbeddedStyles.network()
+      case (let path?, let encoder?): try AdaINNet(encoder: encoder, decoder: path)
+      case (let path?, nil): try Architecture.load(contentsOf: path, as: architecture)
+      }
     guard let generator = network as? Generator else {
-      throw FileError.unsupported(path: path, reason: "a \(network.className) makes no pictures")
+      throw FileError.unsupported(path: path ?? "", reason: "a \(network.className) makes no pictures")
     }
-    for note in network.notes { tell("instnorm: \(oneLine("\(path.shown): \(note)"))\n") }
+    for note in network.notes { tell("instnorm: \(oneLine("\(path?.shown ?? ""): \(note)"))\n") }
     try network.to(device)
     (inMaps, valueRange, self.device) = (generator.inMaps, generator.valueRange, device)
     mixesByItself = generator is AdaINNet
@@ -44,11 +44,7 @@ struct Painter {
       try network.setStyle(Self.values(ofStyle: style, for: network, reading).to(device))
       network.strength = strength
     case let network as ConditionalTransformerNet:
-      let number = style.map { Int($0) ?? -1 } ?? 0
-      guard (0..<network.numOfStyles).contains(number) else {
-        throw ValidationError("--style: expected a number from 0 to \(network.numOfStyles - 1); got \(style ?? "")")
-      }
-      try network.select(style: number)
+      if let style { try network.select(StyleBlend(style, of: network.styleNames).weights) }
     default:
       if style != nil {
         throw ValidationError("--style: a \(network.className) has the one style that it was trained for")

@@ -45,7 +45,7 @@ struct PictureJobs {
     }
     var found: [Job] = []
     var inputOf: [String: String] = [:]
-    for input in try inputs.flatMap({ folders.contains($0) ? try Self.pictures(in: $0) : [$0] }) {
+    for input in try inputs.flatMap({ folders.contains($0) ? try Picture.files(in: $0) : [$0] }) {
       let result = Self.output(for: input, in: output)
       if let other = inputOf.updateValue(input, forKey: result) {
         throw ValidationError("--output: '\(result.shown)' would be the result of \(other.shown) and of \(input.shown)")
@@ -55,7 +55,7 @@ struct PictureJobs {
       }
       found.append(Job(input: input, output: result))
     }
-    guard !found.isEmpty else { throw Self.noPictures(inputs[0]) }
+    guard !found.isEmpty else { throw FileError.noPictures(in: inputs[0]) }
     if !Self.isFolder(output), mkdir(output.fileName, 0o777) != 0 {
       throw FileError.notWritten(path: output, reason: Self.systemMessage)
     }
@@ -69,42 +69,16 @@ struct PictureJobs {
     try Self.requireOneStream(inputs)
     let folders = inputs.filter { $0 != Self.stream && Self.isFolder($0) }
     areMany = inputs.count > 1 || !folders.isEmpty
-    jobs = try inputs.flatMap { folders.contains($0) ? try Self.pictures(in: $0) : [$0] }
+    jobs = try inputs.flatMap { folders.contains($0) ? try Picture.files(in: $0) : [$0] }
       .map { Job(input: $0, output: "") }
-    guard !jobs.isEmpty else { throw Self.noPictures(inputs[0]) }
-  }
-
-  private static func noPictures(_ folder: String) -> FileError {
-    .unreadable(path: folder, reason: "no file in this folder has the name of a picture")
+    guard !jobs.isEmpty else { throw FileError.noPictures(in: inputs[0]) }
   }
 
   private static func requireOneStream(_ inputs: [String]) throws {
     if inputs.count(where: { $0 == stream }) > 1 { throw ValidationError("standard input can be read once") }
   }
 
-  /// The pictures in a folder by their names, in alphabetical order.
-  private static func pictures(in folder: String) throws -> [String] {
-    guard let stream = opendir(folder.fileName) else {
-      throw FileError.unreadable(path: folder, reason: systemMessage)
-    }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-      names.append(String(fileName: bytes))
-    }
-    return names.sorted()
-      .filter { !$0.hasPrefix(".") && extensions.contains(($0 as NSString).pathExtension.lowercased()) }
-      .map { join(folder, $0) }
-  }
-
   private static var systemMessage: String { String(cString: strerror(errno)) }
-
-  /// What names of pictures end in.
-  private static let extensions: Set<String> = [
-    "png", "jpg", "jpeg", "jpe", "webp", "tif", "tiff", "gif", "bmp", "ppm", "pgm", "pbm", "pnm", "pam", "pfm", "hdr",
-    "heic", "heif", "avif", "jxl", "jp2", "exr",
-  ]
 
   /// Under the input's name; as PNG where that is of a format that is only read.
   private static func output(for input: String, in folder: String) -> String {

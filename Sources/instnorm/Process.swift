@@ -2,6 +2,7 @@ import ArgumentParser
 import ArrayFiles
 import CProcess
 import Foundation
+import Synchronization
 
 /// The process that the tool runs in.
 enum ThisProcess {
@@ -37,9 +38,28 @@ enum ThisProcess {
     sigfillset(&all)
     pthread_sigmask(SIG_BLOCK, &all, &before)
     Thread.detachNewThread {
-      let number = process_wait_for_signal()
-      AtomicFile.abandonAll { process_end(number) }
+      while true {
+        let number = process_wait_for_signal()
+        if let ask = whoIsAsked(number) {
+          ask(number)
+        } else {
+          AtomicFile.abandonAll { process_end(number) }
+        }
+      }
     }
     pthread_sigmask(SIG_SETMASK, &before, nil)
+  }
+
+  /// Has the first signal by which somebody asks the process to end call this in place of ending it.
+  static func askOnce(_ body: @escaping @Sendable (_ signal: Int32) -> Void) { asked.withLock { $0 = body } }
+
+  private static let asked = Mutex<(@Sendable (Int32) -> Void)?>(nil)
+
+  private static func whoIsAsked(_ number: Int32) -> (@Sendable (Int32) -> Void)? {
+    guard [SIGINT, SIGTERM, SIGHUP].contains(number) else { return nil }
+    return asked.withLock { body in
+      defer { body = nil }
+      return body
+    }
   }
 }

@@ -4,10 +4,13 @@ import Foundation
 /// terminal.
 struct ProgressBar {
   private let total: Int
-  private let isShown = isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
+  private let isShown = Self.canBeShown
   private let started = Date()
   private var lastShown = Date.distantPast
   private var width = 0
+
+  /// Whether there is somebody to see a bar, and nothing else on the terminal that it would be in the way of.
+  static var canBeShown: Bool { isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 }
 
   init(total: Int) {
     self.total = total
@@ -43,7 +46,7 @@ struct ProgressBar {
     lastShown = .distantPast
   }
 
-  private static func clock(_ seconds: Double) -> String {
+  static func clock(_ seconds: Double) -> String {
     let seconds = Int(seconds.rounded(.up))
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60)
     if hours > 0 { return "\(hours) h \(minutes) min" }

@@ -47,9 +47,7 @@ struct Summary: ParsableCommand {
     let header = ["layer", "what", "result", "parameters", "million multiply-adds"]
     let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
 
-    let arguments = network.blueprint.scheme.filter { $0.value != .null }.sorted { $0.key < $1.key }
-      .map { "\($0.key) \($0.value.text)" }.joined(separator: ", ")
-    try say("\(model.shown): \(network.className), \(arguments)")
+    try say("\(model.shown): \(network.described)")
     for note in network.notes { try say(oneLine(note)) }
     for row in [header] + rows {
       let cells = zip(row, widths).enumerated().map { column, cell in
@@ -98,17 +96,4 @@ extension ConvolutionModule {
 
 extension RowsAndColumns {
   fileprivate var text: String { "\(rows)x\(columns)" }
-}
-
-extension Blueprint.Argument {
-  fileprivate var text: String {
-    switch self {
-    case .null: "none"
-    case .bool(let value): "\(value)"
-    case .int(let value): "\(value)"
-    case .double(let value): "\(value)"
-    case .string(let value): value
-    case .ints(let values): "\(values)"
-    }
-  }
 }

@@ -21,6 +21,7 @@ import Testing
     try NPY.write(Tensor([1, .nan, 3, 4] as [Float], shape: [1, 1, 2, 2]), to: folder.file("nan.npy"))
     try Picture(colors: .randomUniform([1, 3, 8, 9], seed: 1)).write(to: folder.file("in.png"))
     try Picture(colors: .randomUniform([1, 3, 9, 8], seed: 1)).write(to: folder.file("tall.png"))
+    try Picture(colors: .randomUniform([1, 3, 40, 40], seed: 1)).write(to: folder.file("large.png"))
     try write("text".utf8, to: folder.file("text.png"))
     try write("<?xml version='1.0'?><svg/>".utf8, to: folder.file("drawing.png"))
     try write("%PDF-1.4".utf8, to: folder.file("document.pdf"))
@@ -190,7 +191,22 @@ import Testing
     Fault("apply x.npy -o out.npy --norm group:2", 64, "--norm", "3 maps", "2 groups"),
     Fault("apply volumes.npy -o out.npy --norm batch", 64, "--norm", "volumes.npy", "batch"),
     Fault("bench --norm group:7 --shape 1,8,4,4", 64, "--norm", "8 maps", "7 groups"),
-    Fault("stylize in.png -o out.png", 64, "--model", "fast_neural_style"),
+    Fault("stylize in.png -o out.png --style swirl", 64, "--style", "'swirls'", "swirl"),
+    Fault("stylize in.png -o out.png --style swirls:x", 64, "--style", "swirls:x"),
+    Fault("stylize in.png -o out.png --style swirls:0", 64, "--style", "more than 0"),
+    Fault("stylize in.png -o out.png --architecture VGG16", 64, "--architecture", "--model"),
+    Fault("styles in.png", 64, "--output"),
+    Fault("train style in.png --pictures . -o m.safetensors", 1, "in.png", "32 pixels", "9 x 8"),
+    Fault("train style cut.png --pictures . -o m.safetensors", 1, "cut.png"),
+    Fault("train style large.png --pictures nowhere -o m.safetensors", 1, "nowhere"),
+    Fault("train style missing.png --pictures . -o m.safetensors", 1, "missing.png"),
+    Fault("train style in.png --pictures . -o m.pth", 64, "--output", ".safetensors"),
+    Fault("train style in.png --pictures . -o m.safetensors --steps 0", 64, "--steps", "0"),
+    Fault("train style in.png --pictures . -o m.safetensors --size 8", 64, "--size", "32"),
+    Fault("train style in.png --pictures . -o m.safetensors --style-weight -1", 64, "--style-weight", "-1"),
+    Fault("train style in.png --pictures . -o m.safetensors --loss-network four.safetensors", 1, "known network"),
+    Fault("train pairs nowhere -o m.safetensors", 1, "nowhere"),
+    Fault("train cycle . nowhere -o m.safetensors --back-output m.safetensors", 64, "--back-output"),
     Fault("stylize in.png -o out.png --model m --size 0", 64, "--size", "0"),
     Fault("stylize in.png -o out.png --model m --strength 2", 64, "--strength", "2"),
     Fault("stylize in.png -o out.png --model m --architecture Net", 64, "--architecture", "Net", "TransformerNet"),
