@@ -9,7 +9,7 @@ import InstanceNorm
 ///     let painted = try painter(painter.valueRange.values(of: picture))
 ///
 /// One ``ConditionalTransformerNet`` has them all. This project rendered the pictures that it learnt them from, and
-/// trained it with ``WaveletNetwork`` as its loss network: `script/train-styles` does both again.
+/// trained it with a ``SmallVGG19`` as its loss network: `script/train-styles` does both again.
 public enum EmbeddedStyles {
   /// What the styles are called; the first is the one that a new network paints in.
   public static let names = thumbnails.map(\.name)
