@@ -66,7 +66,9 @@ public final class PictureLoader: ExampleLoader {
   public func next() throws -> Tensor { try nextTensors()[0] }
 }
 
-/// The pictures in a folder and in the folders inside it, of which there has to be one.
+/// The pictures in a folder and in the folders inside it.
+///
+/// - Throws: `FileError.unreadable(path:reason:)` when there are none.
 func requiredPictures(in folder: String) throws -> [String] {
   let files = try Picture.files(in: folder, recursively: true)
   if files.isEmpty { throw FileError.noPictures(in: folder) }
