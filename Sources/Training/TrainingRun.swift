@@ -1,3 +1,4 @@
+import ArrayFiles
 import Foundation
 import Generators
 import Synchronization
@@ -73,13 +74,8 @@ public final class TrainingRun {
         name: "parts", expected: "another name than '\(name)', which is the run's own", got: name)
     }
     (self.parts, self.settings, self.folder, self.interval) = (parts, settings, folder, interval)
-    if let folder {
-      do {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-      } catch {
-        throw FileError.notWritten(path: folder, reason: "the folder cannot be made: \(error.localizedDescription)")
-      }
-    }
+    // Now, and not after hours of work.
+    if let folder { try makeFolder(folder) }
   }
 
   /// Where the checkpoint is.

@@ -38,11 +38,7 @@ struct Styles: ParsableCommand {
       for name in EmbeddedStyles.names { try say(name) }
       return
     }
-    do {
-      try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-    } catch {
-      throw FileError.notWritten(path: output, reason: "the folder cannot be made: \(error.localizedDescription)")
-    }
+    try makeFolder(output)
     func path(_ name: String) -> String { output.hasSuffix("/") ? "\(output)\(name).jpg" : "\(output)/\(name).jpg" }
     guard let input else {
       for (name, jpeg) in EmbeddedStyles.thumbnails {

@@ -196,6 +196,7 @@ import Testing
     Fault("stylize in.png -o out.png --style swirls:0", 64, "--style", "more than 0"),
     Fault("stylize in.png -o out.png --architecture VGG16", 64, "--architecture", "--model"),
     Fault("styles in.png", 64, "--output"),
+    Fault("styles in.png -o text.png", 1, "text.png", "folder"),
     Fault("train style in.png --pictures . -o m.safetensors", 1, "in.png", "32 pixels", "9 x 8"),
     Fault("train style cut.png --pictures . -o m.safetensors", 1, "cut.png"),
     Fault("train style large.png --pictures nowhere -o m.safetensors", 1, "nowhere"),

@@ -21,11 +21,7 @@ struct TrainingPages {
 
   /// Writes what the networks make of the originals at a step.
   func add(_ samples: [Tensor], at step: Int) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: sampleFolder, withIntermediateDirectories: true)
-    } catch {
-      throw FileError.notWritten(path: sampleFolder, reason: "the folder cannot be made: \(error.localizedDescription)")
-    }
+    try makeFolder(sampleFolder)
     for (number, original) in originals.enumerated() { try write(original, to: "original-\(number).jpg") }
     for (number, sample) in samples.enumerated() { try write(sample, to: Self.name(step, number)) }
   }
