@@ -46,10 +46,9 @@ static void take_note(int number) {
   while (write(wake[1], &byte, 1) < 0 && errno == EINTR) {
   }
   // The thread that waits ends the process; until then, this one should not finish what is to be given up. It may hold
-  // a lock that the other needs, though, and so goes on after a while. Not so where its own write has failed.
-  do {
-    poll(NULL, 0, 1000);
-  } while (number == SIGPIPE);
+  // a lock that the other needs, though, and so goes on after a while: later where its own write may have failed, of
+  // which it would tell.
+  poll(NULL, 0, number == SIGPIPE ? 10000 : 1000);
   errno = before;
 }
 
@@ -73,11 +72,15 @@ static int catch (int number) {
   return unblock(number);
 }
 
-int process_catch_signals(void) {
+int process_prepare_for_signals(void) {
   if (pipe(wake) != 0) return -1;
   for (int end = 0; end < 2; end++) {
     if (fcntl(wake[end], F_SETFD, FD_CLOEXEC) != 0) return -1;
   }
+  return 0;
+}
+
+int process_catch_signals(void) {
   static const int numbers[] = {
       SIGHUP,  SIGINT,    SIGQUIT, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE, SIGVTALRM, SIGPROF, SIGXCPU,
 #if defined(__linux__)

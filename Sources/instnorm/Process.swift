@@ -32,7 +32,7 @@ enum ThisProcess {
   /// the write.
   static func leaveNothingBehind() {
     signal(SIGXFSZ, SIG_IGN)
-    guard process_catch_signals() == 0 else { return }
+    guard process_prepare_for_signals() == 0 else { return }
     // The thread takes no signals itself: one of these handlers would wait in it for what it is to do.
     var (all, before) = (sigset_t(), sigset_t())
     sigfillset(&all)
@@ -48,6 +48,8 @@ enum ThisProcess {
       }
     }
     pthread_sigmask(SIG_SETMASK, &before, nil)
+    // Those that cannot be caught end the process as they always did.
+    _ = process_catch_signals()
   }
 
   /// Has the first signal by which somebody asks the process to end call this in place of ending it.
