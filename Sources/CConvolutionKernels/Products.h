@@ -65,6 +65,15 @@ INLINE void correlation_tile(const int rows, const int vectors, const convolutio
       b += b_step;
     }
   }
+  if (p->values) {
+    float *to = p->values + row * p->sums_row;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+#pragma clang loop unroll(full)
+      for (int j = 0; j < vectors; j++) store(norm_float32, to + (size_t)i * p->sums_row + j * lanes, sums[i][j]);
+    }
+    return;
+  }
   double *to = p->sums + row * p->sums_row;
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++) {

@@ -53,6 +53,13 @@ INLINE double total(doubles a) {
 
 // MARK: - Memory
 
+/// After stores that went past the caches, so that other threads see them in order.
+INLINE void settle(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 INLINE size_t width(norm_type type) { return type == norm_float32 ? 4 : 2; }
 
 #if HAS_HALF

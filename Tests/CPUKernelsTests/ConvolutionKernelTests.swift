@@ -5,6 +5,16 @@ import TestSupport
 import Testing
 
 @Suite struct ConvolutionKernelTests {
+  /// Of a kernel of 4x4 places, with a stride or without, over pictures large enough that Winograd's algorithm is worth it.
+  private func largeGeometry(_ numbers: inout Numbers, stride: Int) -> ConvolutionGeometry {
+    let extents = (stride == 1 ? 12 : 22, stride == 1 ? 9 + numbers.below(6) : 20 + numbers.below(6))
+    return ConvolutionGeometry(
+      images: 2, groups: 1, inputMaps: 16 + 16 * numbers.below(2), inputHeight: stride * extents.0 + numbers.below(2),
+      inputWidth: stride * extents.1 + 1, outputMaps: [16, 20, 32][numbers.below(3)], outputHeight: extents.0,
+      outputWidth: extents.1, kernelHeight: 4, kernelWidth: 4, strideRows: stride, strideColumns: stride,
+      dilationRows: 1, dilationColumns: 1, top: 1, left: numbers.below(3))
+  }
+
   /// Extents of all kinds, so that every method comes by.
   private func geometry(_ numbers: inout Numbers) -> ConvolutionGeometry {
     let isPlain = numbers.below(2) == 0
@@ -41,7 +51,7 @@ import Testing
   ) throws {
     var numbers = Numbers(set.rawValue.utf8.reduce(0) { $0 + Int($1) })
     for number in 0..<Thoroughness.count(24) {
-      let g = geometry(&numbers)
+      let g = number % 6 == 5 ? largeGeometry(&numbers, stride: 1 + number / 6 % 2) : geometry(&numbers)
       let dtype = numbers.below(2) == 0 ? DType.float32 : DType.allCases[numbers.below(4)]
       func layout() -> Layout { numbers.below(2) == 0 ? .nchw : .nhwc }
       let layouts = (layout(), layout(), layout())
@@ -67,7 +77,7 @@ import Testing
         // Values are below 4 in magnitude, or nearly all are.
         let terms = direction == .byWeights ? g.images * g.outputHeight * g.outputWidth : g.weightShape.reduce(1, *)
         // Winograd's transforms have sums of their own.
-        let factor = g.kernelHeight == 3 && g.kernelWidth == 3 ? 64.0 : 8
+        let factor = g.kernelHeight == g.kernelWidth && g.kernelHeight > 2 ? 64.0 : 8
         let tolerance = 16 * Double(terms + 1).squareRoot() * 4 * 0x1p-24 * factor
         for (index, value) in expected.enumerated()
         where !agree(target[index], value, within: tolerance + value.magnitude * 2 * target.dtype.roundoff) {

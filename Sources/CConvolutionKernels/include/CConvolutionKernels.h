@@ -34,13 +34,16 @@ typedef struct convolution_product {
   float slope;
 } convolution_product;
 
-/// sums[i][j] += sum over s and k of a[s][i + k a_step] b[s][k b_step + j].
+/// sums[i][j] += sum over s and k of a[s][i + k a_step] b[s][k b_step + j]; or values[i][j] = that, where `values` is not
+/// null.
 typedef struct convolution_correlation {
   const float *_Nonnull const *_Nonnull a;
   const float *_Nonnull const *_Nonnull b;
   size_t a_step, b_step;
   size_t segments, inner, rows, vectors;
-  double *sums;
+  double *_Nullable sums;
+  float *_Nullable values;
+  /// From row to row of either.
   size_t sums_row;
 } convolution_correlation;
 
@@ -58,11 +61,30 @@ typedef struct convolution_reading {
 /// Where the pieces of a tile are: values from one tile, row, pixel or frequency to the next.
 typedef struct convolution_tiles {
   size_t tiles, vectors;
+  /// Pixels of a tile's side that are computed: 3, 4 or 5; it reads 6.
+  size_t size;
   /// Of pixels, with the maps of one together.
   size_t row, pixel;
   /// Of what is transformed.
   size_t tile, frequency;
 } convolution_tiles;
+
+/// Where weights of 16 maps of the output are, and what they are transformed to or from.
+typedef struct convolution_weights {
+  float *values;
+  /// From the weights of one map of the output, map of the input, row or column to the next.
+  ptrdiff_t output, input, row, column;
+  /// Of the input.
+  size_t maps;
+  /// Of what is transformed: from map to map of the input, and from frequency to frequency; whole vectors of 16.
+  size_t step, frequency;
+} convolution_weights;
+
+/// Sums of products of what is transformed: in float64, or in float32 where `values` is not null.
+typedef struct convolution_sums {
+  const double *_Nullable sums;
+  const float *_Nullable values;
+} convolution_sums;
 
 typedef struct convolution_kernels {
   /// As in the environment variable INSTNORM_ISA.
@@ -79,20 +101,20 @@ typedef struct convolution_kernels {
   void (*_Nonnull read)(const convolution_reading *form, const void *x, const void *_Nullable residual, size_t step,
                         size_t maps, const int32_t *places, size_t count, float *y);
 
-  /// Winograd's F(4x4, 3x3) (Lavin and Gray, 2016): B^T d B of tiles of 6x6 pixels, 4 apart.
+  /// Winograd's F(5x5, 2x2), F(4x4, 3x3) and F(3x3, 4x4) (Lavin and Gray, 2016): B^T d B of tiles of 6x6 pixels, `size`
+  /// apart.
   void (*_Nonnull winograd_input)(const convolution_tiles *tiles, const float *pixels, float *transformed);
-  /// G g G^T of kernels g of 3x3 places `step` values apart, of 16 `vectors` maps.
-  void (*_Nonnull winograd_weights)(const float *weights, size_t step, size_t vectors, float *transformed,
-                                    size_t frequency);
-  /// A^T m A, added to `start` where that is not null, and then the activation: tiles of 4x4 pixels.
+  /// G g G^T of kernels g of `size` rows and columns, 2 to 4; `transformed` begins at a cache line.
+  void (*_Nonnull winograd_weights)(size_t size, const convolution_weights *weights, float *transformed);
+  /// A^T m A, added to `start` where that is not null, and then the activation.
   void (*_Nonnull winograd_output)(const convolution_tiles *tiles, const float *transformed,
                                    const float *_Nullable start, bool rectifies, float slope, float *pixels);
 
-  /// For the gradient by weights: A d A^T of tiles of 4x4 pixels.
+  /// For the gradient by weights: A d A^T.
   void (*_Nonnull winograd_gradient)(const convolution_tiles *tiles, const float *pixels, float *transformed);
-  /// G^T u G of sums u over tiles: 3x3 places, `step` values apart, of 16 `vectors` maps.
-  void (*_Nonnull winograd_gradient_output)(const double *sums, size_t frequency, size_t vectors, double *weights,
-                                            size_t step);
+  /// G^T u G of sums u over tiles: gradients of kernels of `size` rows and columns.
+  void (*_Nonnull winograd_gradient_output)(size_t size, const convolution_sums *sums,
+                                            const convolution_weights *weights);
 
   /// y[p][m] = start[m] + sum over r of x[r][p][r maps + m], for fewer than 16 maps: shifted sums of what each of a
   /// kernel's rows comes to. `step` values from pixel to pixel of x.

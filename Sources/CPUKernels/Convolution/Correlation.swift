@@ -44,11 +44,11 @@ struct Correlation {
 }
 
 /// How a correlation is computed.
-enum CorrelationMethod {
+enum CorrelationMethod: Equatable {
   /// Product by product.
   case direct
-  /// Winograd's F(4x4, 3x3), with a fourth of the products.
-  case winograd
+  /// By Winograd's algorithm, with about a third of the products.
+  case winograd(WinogradScheme)
   /// Few maps of the output: all rows of the kernel are applied to each row of the picture, and what they come to is
   /// added up with shifts. So the maps of all kernel rows fill vectors.
   case byKernelRow
@@ -60,10 +60,8 @@ enum CorrelationMethod {
     let c = correlation
     let isPlain =
       c.groups == 1 && c.rowStride == 1 && c.columnStride == 1 && c.rowDilation == 1 && c.columnDilation == 1
-    if isPlain, !exact, c.kernelHeight == 3, c.kernelWidth == 3, c.inputMaps % 16 == 0, c.outputMaps >= 16,
-      c.outputHeight * c.outputWidth >= 16
-    {
-      self = .winograd
+    if !exact, let scheme = WinogradScheme(c), scheme.isWorthwhile(for: c) {
+      self = .winograd(scheme)
     } else if isPlain, c.outputMaps < 16, c.kernelHeight > 1, c.outputWidth >= 8,
       c.kernelHeight * c.outputMaps <= 128
     {

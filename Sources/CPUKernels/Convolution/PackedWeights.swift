@@ -25,6 +25,8 @@ final class PackedWeights: @unchecked Sendable {
   let panels: Int
   /// Of a panel, and of a panel of one frequency.
   let panelValues: Int
+  /// From a frequency to the next.
+  private let frequencyValues: Int
 
   private let memory: UnsafeMutablePointer<Float>
   private let byteCount: Int
@@ -39,7 +41,7 @@ final class PackedWeights: @unchecked Sendable {
   }
 
   func panel(_ panel: Int, frequency: Int) -> UnsafePointer<Float> {
-    UnsafePointer(memory + (frequency * panels + panel) * panelValues)
+    UnsafePointer(memory + frequency * frequencyValues + panel * panelValues)
   }
 
   /// The bias of a group's maps, or zeros, as many as panels have lanes.
@@ -59,19 +61,22 @@ final class PackedWeights: @unchecked Sendable {
     panels = (maps + vectors * 16 - 1) / (vectors * 16)
     let width = vectors * 16
     let inner = c.inputMapsPerGroup
-    let parts: Int
+    let partCount: Int
     switch method {
     case .direct, .unfolded:
       panelValues = c.kernelHeight * c.kernelWidth * inner * width
-      parts = c.groups
-    case .winograd:
-      panelValues = inner * width
-      parts = 36
+      partCount = c.groups
+    case .winograd(let scheme):
+      panelValues = scheme.maps * width
+      partCount = 36
     case .byKernelRow:
       panelValues = c.kernelWidth * inner * width
-      parts = 1
+      partCount = 1
     }
-    biasStart = parts * panels * panelValues
+    // An odd number of cache lines, so that frequencies do not all fall on the same ones of a cache's sets.
+    let lines = panels * panelValues / 16
+    frequencyValues = (lines + (lines % 2 == 0 ? 1 : 0)) * 16
+    biasStart = if case .winograd = method { partCount * frequencyValues } else { partCount * panels * panelValues }
     biasPitch = (max(panels * width, c.outputMapsPerGroup) + 15) / 16 * 16
     byteCount = (biasStart + c.groups * biasPitch) * 4
     memory = try MemoryPool.shared.allocate(byteCount: byteCount).assumingMemoryBound(to: Float.self)
@@ -86,7 +91,7 @@ final class PackedWeights: @unchecked Sendable {
     switch method {
     case .direct, .unfolded: packDirectly(weights, c, memory, threads: threads)
     case .byKernelRow: packByKernelRow(weights, c)
-    case .winograd: try packTransformed(weights, c, kernels, threads: threads)
+    case .winograd(let scheme): try packTransformed(weights, c, scheme, kernels, threads: threads)
     }
   }
 
@@ -132,25 +137,44 @@ final class PackedWeights: @unchecked Sendable {
     }
   }
 
-  /// [frequency][panel][c][o], of G g G^T.
+  /// [frequency][panel][c][o], of G g G^T; with a stride, [frequency][panel][pixel of a step][c][o].
   private func packTransformed(
-    _ weights: WeightsView, _ c: Correlation, _ kernels: ConvolutionKernels, threads: Int
+    _ weights: WeightsView, _ c: Correlation, _ scheme: WinogradScheme, _ kernels: ConvolutionKernels, threads: Int
   ) throws(TensorError) {
-    let (inner, width, panels) = (c.inputMaps, width, panels)
-    let scratch = try Scratch(shares: 1, bytesPerShare: 9 * inner * width * panels * 4)
-    let direct = scratch.address.raw(share: 0).assumingMemoryBound(to: Float.self)
-    packDirectly(weights, c, direct, threads: threads)
-    let (panelValues, memory) = (panelValues, memory)
-    let values = 36 * inner * width * panels
+    let (inner, width, vectors, stride) = (c.inputMaps, width, vectors, scheme.stride)
+    var view = weights
+    // Those that do not fill vectors of float32 are packed first.
+    let isPlain = weights.dtype == .float32 && c.outputMaps % 16 == 0
+    let places = c.kernelHeight * c.kernelWidth
+    let scratch = try Scratch(shares: 1, bytesPerShare: isPlain ? 0 : places * inner * width * panels * 4)
+    if !isPlain {
+      let direct = scratch.address.raw(share: 0)
+      packDirectly(weights, c, direct.assumingMemoryBound(to: Float.self), threads: threads)
+      view = WeightsView(
+        address: direct, dtype: .float32, output: 1, input: width, row: c.kernelWidth * inner * width,
+        column: inner * width)
+    }
+    let values = view.address.assumingMemoryBound(to: Float.self) + view.start
+    let (panelValues, frequencyValues, memory) = (panelValues, frequencyValues, memory)
+    let work = 36 * scheme.maps * pitch
+    // Of 16 maps of either side.
+    let blocks = inner / 16
+    let items = panels * vectors * stride * stride * blocks
     ThreadedWork.run(
-      items: panels * inner, values: values,
-      shares: ThreadedWork.shareCount(items: panels * inner, values: values, threads: threads)
+      items: items, values: work, shares: ThreadedWork.shareCount(items: items, values: work, threads: threads)
     ) { _, items in
       for item in items {
-        let (panel, row) = item.quotientAndRemainder(dividingBy: inner)
+        let (vector, part) = item.quotientAndRemainder(dividingBy: stride * stride * blocks)
+        let (pixel, block) = part.quotientAndRemainder(dividingBy: blocks)
+        let (panel, lane) = (vector / vectors, vector % vectors * 16)
+        let output = isPlain ? vector * 16 * view.output : panel * places * inner * width + lane
+        var form = convolution_weights(
+          values: UnsafeMutablePointer(mutating: values) + output + 16 * block * view.input + pixel / stride * view.row
+            + pixel % stride * view.column,
+          output: view.output, input: view.input, row: stride * view.row, column: stride * view.column, maps: 16,
+          step: width, frequency: frequencyValues)
         kernels.table.winograd_weights(
-          direct + panel * 9 * inner * width + row * width, inner * width, width / 16,
-          memory + panel * panelValues + row * width, panels * panelValues)
+          scheme.kernel, &form, memory + panel * panelValues + (pixel * inner + 16 * block) * width + lane)
       }
     }
   }

@@ -18,7 +18,7 @@ struct TunedCorrelation {
   func run() throws(TensorError) {
     switch weights.method {
     case .direct: try runDirectly()
-    case .winograd: try runWinograd()
+    case .winograd(let scheme): try runWinograd(scheme)
     case .byKernelRow: try runByKernelRow()
     case .unfolded: try runUnfolded()
     }
@@ -38,15 +38,18 @@ struct TunedCorrelation {
 
   /// Rows of the output that a thread does at a time.
   private var bandRows: Int {
-    if weights.method == .winograd { return WinogradTiles(correlation).bandRows * 4 }
+    if case .winograd = weights.method { return statisticsRows }
     return statistics == nil ? 1 : 4
   }
 
-  /// Of a picture.
-  var bands: Int {
-    let rows = weights.method == .winograd ? bandRows : 4
-    return (correlation.outputHeight + rows - 1) / rows
+  /// Rows of the output whose statistics are taken together.
+  private var statisticsRows: Int {
+    guard case .winograd(let scheme) = weights.method else { return 4 }
+    return WinogradTiles(correlation, scheme).bandRows * scheme.size
   }
+
+  /// Of a picture.
+  var bands: Int { (correlation.outputHeight + statisticsRows - 1) / statisticsRows }
 
   /// Goes over the output's rows, band by band.
   func forEachBand(

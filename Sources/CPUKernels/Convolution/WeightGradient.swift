@@ -154,7 +154,7 @@ struct WeightGradient {
     var correlation = convolution_correlation(
       a: first, b: second, a_step: isTurned ? dyStep : xStep, b_step: isTurned ? xStep : dyStep, segments: rows,
       inner: c.outputWidth, rows: min(Self.mostRows, runLength - start), vectors: vectors,
-      sums: total + ((segment * c.groups + group) * runLength + start) * pitch + lane,
+      sums: total + ((segment * c.groups + group) * runLength + start) * pitch + lane, values: nil,
       sums_row: pitch)
     kernels.table.correlate(&correlation)
   }

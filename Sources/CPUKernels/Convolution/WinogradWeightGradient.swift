@@ -2,15 +2,15 @@ import CConvolutionKernels
 import Calls
 import Tensors
 
-/// The gradient by weights of a convolution of 3x3 places, by the transposed of Winograd's F(4x4, 3x3): a fourth of the
-/// products.
+/// The gradient by weights of a convolution by the transposed of Winograd's algorithm: a third of the products, or fewer.
 ///
 /// Some rows of tiles at a time are transformed, by threads that divide rows; and multiplied and added up over tiles, in
-/// float32, by threads that divide the 36 frequencies. What some rows come to is added up in float64.
+/// float32, by threads that divide the 36 frequencies. What some rows come to is added up in float64, unless these are all.
 struct WinogradWeightGradient {
   private let call: ConvolutionCall
   private let correlation: Correlation
   private let form: ConvolutionForm
+  private let scheme: WinogradScheme
   private let kernels: ConvolutionKernels
   private let elementKernels: ElementKernels
   private let threads: Int
@@ -21,6 +21,7 @@ struct WinogradWeightGradient {
   /// From frequency to frequency.
   private let inputFrequency: Int
   private let gradientFrequency: Int
+  private let sumFrequency: Int
 
   /// Tiles that are transformed at a time, about, and values at most.
   private static let mostTiles = 256
@@ -30,19 +31,23 @@ struct WinogradWeightGradient {
   init?(_ call: ConvolutionCall, _ kernels: ConvolutionKernels, _ elementKernels: ElementKernels, threads: Int) {
     form = .forward(call)
     let c = form.correlation
-    guard CorrelationMethod(c, exact: false) == .winograd, c.outputMaps % 16 == 0 else { return nil }
+    guard case .winograd(let scheme) = CorrelationMethod(c, exact: false), c.outputMaps % 16 == 0,
+      call.w.dtype == .float32
+    else { return nil }
+    self.scheme = scheme
     self.call = call
     correlation = c
     self.kernels = kernels
     self.elementKernels = elementKernels
     self.threads = threads
-    columns = (c.outputWidth + 3) / 4
-    rows = (c.outputHeight + 3) / 4
-    let most = min(Self.mostTiles, Self.mostValues / (36 * (c.inputMaps + c.outputMaps)))
+    columns = (c.outputWidth + scheme.size - 1) / scheme.size
+    rows = (c.outputHeight + scheme.size - 1) / scheme.size
+    let most = min(Self.mostTiles, Self.mostValues / (36 * (scheme.maps + c.outputMaps)))
     rowsAtOnce = max(1, min(c.images * rows, most / columns))
     func odd(_ values: Int) -> Int { values + (values / 16 % 2 == 0 ? 16 : 0) }
-    inputFrequency = odd(rowsAtOnce * columns * c.inputMaps)
+    inputFrequency = odd(rowsAtOnce * columns * scheme.maps)
     gradientFrequency = odd(rowsAtOnce * columns * c.outputMaps)
+    sumFrequency = odd(scheme.maps * c.outputMaps)
   }
 
   private struct Room {
@@ -57,21 +62,23 @@ struct WinogradWeightGradient {
     guard let x = places.pixels(call, form, kernels, elementKernels),
       let dy = places.gradients(call, c, kernels, elementKernels)
     else { return }
-    let width = 4 * columns
     var plan = RoomPlan()
     let room = Room(
-      pixelsAt: plan.take(floats: 6 * (width + 2) * c.inputMaps),
-      gradientsAt: plan.take(floats: 4 * width * c.outputMaps),
+      pixelsAt: plan.take(floats: scheme.readCount(1) * scheme.readCount(columns) * c.inputMaps),
+      gradientsAt: plan.take(floats: scheme.size * scheme.size * columns * c.outputMaps),
       asideAt: plan.take(bytes: max(x.asideByteCount, dy.asideByteCount)))
     let all = c.images * rows
     let readers = ThreadedWork.shareCount(items: rowsAtOnce, values: max(c.work, 1), threads: threads)
     let scratch = try Scratch(shares: readers, bytesPerShare: plan.byteCount)
     let transformed = try Scratch(shares: 1, bytesPerShare: 36 * (inputFrequency + gradientFrequency) * 4)
-    let sums = try Scratch(shares: 1, doublesPerShare: 36 * c.inputMaps * c.outputMaps)
-    let (address, total) = (scratch.address, sums.address.doubles(share: 0))
+    let isOnePass = all <= rowsAtOnce
+    let memory = try Scratch(shares: 1, bytesPerShare: 36 * sumFrequency * (isOnePass ? 4 : 8))
+    let address = scratch.address
+    let sums = isOnePass ? nil : memory.address.raw(share: 0).assumingMemoryBound(to: Double.self)
+    let products = isOnePass ? memory.address.raw(share: 0).assumingMemoryBound(to: Float.self) : nil
     let inputs = transformed.address.raw(share: 0).assumingMemoryBound(to: Float.self)
     let gradients = inputs + 36 * inputFrequency
-    total.update(repeating: 0, count: 36 * c.inputMaps * c.outputMaps)
+    sums?.update(repeating: 0, count: 36 * sumFrequency)
     let vectors = kernels.table.panel_vectors(c.outputMaps)
     let panels = c.outputMaps / (16 * vectors)
     for first in stride(from: 0, to: all, by: rowsAtOnce) {
@@ -92,17 +99,18 @@ struct WinogradWeightGradient {
           var b = UnsafePointer(gradients + frequency * gradientFrequency + panel * vectors * 16)
           withUnsafePointer(to: &a) { first in
             withUnsafePointer(to: &b) { second in
+              let start = frequency * sumFrequency + panel * vectors * 16
               var correlation = convolution_correlation(
-                a: first, b: second, a_step: c.inputMaps, b_step: c.outputMaps, segments: 1, inner: count * columns,
-                rows: c.inputMaps, vectors: vectors,
-                sums: total + frequency * c.inputMaps * c.outputMaps + panel * vectors * 16, sums_row: c.outputMaps)
+                a: first, b: second, a_step: scheme.maps, b_step: c.outputMaps, segments: 1,
+                inner: count * columns, rows: scheme.maps, vectors: vectors, sums: sums.map { $0 + start },
+                values: products.map { $0 + start }, sums_row: c.outputMaps)
               kernels.table.correlate(&correlation)
             }
           }
         }
       }
     }
-    try write(total)
+    write(sums, products)
   }
 
   /// Transforms the tiles of a row, of x and of dy.
@@ -122,51 +130,53 @@ struct WinogradWeightGradient {
       reader.read(image: image, row: line, columns: 0..<columns, into: to, aside: aside)
       (to + columns * maps).update(repeating: 0, count: (width - columns) * maps)
     }
-    let width = 4 * columns
+    let (size, stride) = (scheme.size, scheme.stride)
     let pixels = base.floats(at: room.pixelsAt)
-    for line in 0..<6 {
+    let readWidth = scheme.readCount(columns)
+    for line in 0..<scheme.readCount(1) {
       read(
-        x, 4 * row + line, of: c.readHeight, c.readWidth, into: pixels + line * (width + 2) * c.inputMaps,
-        width: width + 2)
+        x, stride * size * row + line, of: c.readHeight, c.readWidth, into: pixels + line * readWidth * c.inputMaps,
+        width: readWidth)
     }
-    var tiles = convolution_tiles(
-      tiles: columns, vectors: c.inputMaps / 16, row: (width + 2) * c.inputMaps, pixel: c.inputMaps, tile: c.inputMaps,
-      frequency: inputFrequency)
-    kernels.table.winograd_input(&tiles, pixels, inputs + tile * c.inputMaps)
+    var tiles = scheme.inputTiles(columns, rowValues: readWidth * c.inputMaps, frequency: inputFrequency)
+    for part in 0..<stride {
+      kernels.table.winograd_input(
+        &tiles, pixels + part * readWidth * c.inputMaps, inputs + tile * scheme.maps + part * stride * c.inputMaps)
+    }
+    let width = size * columns
     let own = base.floats(at: room.gradientsAt)
-    for line in 0..<4 {
+    for line in 0..<size {
       read(
-        dy, 4 * row + line, of: c.outputHeight, c.outputWidth, into: own + line * width * c.outputMaps, width: width)
+        dy, size * row + line, of: c.outputHeight, c.outputWidth, into: own + line * width * c.outputMaps, width: width)
     }
     tiles = convolution_tiles(
-      tiles: columns, vectors: c.outputMaps / 16, row: width * c.outputMaps, pixel: c.outputMaps, tile: c.outputMaps,
-      frequency: gradientFrequency)
+      tiles: columns, vectors: c.outputMaps / 16, size: size, row: width * c.outputMaps, pixel: c.outputMaps,
+      tile: c.outputMaps, frequency: gradientFrequency)
     kernels.table.winograd_gradient(&tiles, own, gradients + tile * c.outputMaps)
   }
 
-  /// Transforms the sums and puts them where the weights are.
-  private func write(_ total: UnsafePointer<Double>) throws(TensorError) {
+  /// Transforms the sums and puts them where the weights are, those of 16 maps of either side at a time.
+  private func write(_ sums: UnsafePointer<Double>?, _ products: UnsafePointer<Float>?) {
     let c = correlation
+    let stride = scheme.stride
     let view = form.weights
-    let target = Values(view.address, view.dtype)
-    let floats = view.dtype == .float32 ? view.address.assumingMemoryBound(to: Float.self) : nil
-    let values = c.inputMaps * c.outputMaps * 36
-    let shares = ThreadedWork.shareCount(items: c.inputMaps, values: values, threads: threads)
-    let scratch = try Scratch(shares: shares, doublesPerShare: 9 * c.outputMaps)
-    let address = scratch.address
-    ThreadedWork.run(items: c.inputMaps, values: values, shares: shares) { share, items in
-      let weights = address.doubles(share: share)
-      for map in items {
-        kernels.table.winograd_gradient_output(
-          total + map * c.outputMaps, c.inputMaps * c.outputMaps, c.outputMaps / 16, weights, c.outputMaps)
-        for output in 0..<c.outputMaps {
-          for place in 0..<9 {
-            let to =
-              view.start + output * view.output + map * view.input + place / 3 * view.row + place % 3 * view.column
-            let value = weights[place * c.outputMaps + output]
-            if let floats { floats[to] = Float(value) } else { target[to] = value }
-          }
-        }
+    let weights = view.address.assumingMemoryBound(to: Float.self) + view.start
+    let (blocks, vectors, parts) = (c.inputMaps / 16, c.outputMaps / 16, stride * stride)
+    let (items, values) = (blocks * vectors * parts, scheme.maps * c.outputMaps * 36)
+    let shares = ThreadedWork.shareCount(items: items, values: values, threads: threads)
+    ThreadedWork.run(items: items, values: values, shares: shares) { _, items in
+      for item in items {
+        // The parts of a step write to the same cache lines.
+        let (block, pixel) = (item / parts % blocks * 16, item % parts)
+        let vector = item / parts / blocks * 16
+        let start = (pixel * c.inputMaps + block) * c.outputMaps + vector
+        var from = convolution_sums(sums: sums.map { $0 + start }, values: products.map { $0 + start })
+        let first = pixel / stride * view.row + pixel % stride * view.column
+        var to = convolution_weights(
+          values: weights + vector * view.output + block * view.input + first, output: view.output, input: view.input,
+          row: stride * view.row, column: stride * view.column, maps: 16, step: c.outputMaps,
+          frequency: sumFrequency)
+        kernels.table.winograd_gradient_output(scheme.kernel, &from, &to)
       }
     }
   }
