@@ -24,7 +24,9 @@ struct SmallConvolution {
   let pitch: Int
   private let weights: UnsafeMutablePointer<Float>
 
+  // Up to where it is faster than the other methods.
   private static let mostPixels = 256
+  private static let mostGradientPixels = 512
   private static let leastWeights = 1 << 16
   /// Values of X that stay in the second-level cache while all weights that they go with come by.
   private static let cachedValues = 1 << 17
@@ -35,7 +37,8 @@ struct SmallConvolution {
     let c = form.correlation
     pixels = c.images * c.outputHeight * c.outputWidth
     length = c.kernelHeight * c.kernelWidth * c.inputMaps
-    guard c.groups == 1, call.w.dtype == .float32, 1...Self.mostPixels ~= pixels, length % 16 == 0,
+    let most = call.direction == .forward ? Self.mostPixels : Self.mostGradientPixels
+    guard c.groups == 1, call.w.dtype == .float32, 1...most ~= pixels, length % 16 == 0,
       length * c.outputMaps >= Self.leastWeights
     else { return nil }
     self.call = call
