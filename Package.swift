@@ -41,7 +41,7 @@ let package = Package(
       ]),
     .target(
       name: "CConvolutionKernels", dependencies: ["CNormKernels"],
-      exclude: ["Kernels.h", "Products.h", "Reading.h", "Winograd.h"]),
+      exclude: ["Dots.h", "Kernels.h", "Products.h", "Reading.h", "Winograd.h"]),
     .target(name: "CTensors"),
     .target(name: "Tensors", dependencies: ["CTensors"]),
     .target(name: "Calls", dependencies: ["Tensors"]),

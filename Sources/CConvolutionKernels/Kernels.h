@@ -10,6 +10,8 @@
 
 #include "Products.h"
 
+#include "Dots.h"
+
 #include "Winograd.h"
 
 #include "Reading.h"
@@ -22,6 +24,7 @@ const convolution_kernels PASTE(convolution_kernels, ISA) = {
     .panel_vectors = PASTE(panel_vectors, ISA),
     .multiply = PASTE(multiply, ISA),
     .correlate = PASTE(correlate, ISA),
+    .dot = PASTE(dot, ISA),
     .read = PASTE(read, ISA),
     .winograd_input = PASTE(winograd_input, ISA),
     .winograd_weights = PASTE(winograd_weights, ISA),

@@ -1,4 +1,4 @@
-// Products of rows of pixels with packed weights.
+// Products of rows of pixels with weights.
 //
 // A tile of the result stays in registers for as long as the inner axis is. Rows of pixels are read where they are: with
 // the maps of a pixel together, all that a kernel's row reads lies in a row, and neighbouring pixels read the same.
@@ -6,12 +6,13 @@
 INLINE void product_tile(const int rows, const int vectors, const convolution_product *p, size_t row) {
   floats sums[TILE_ROWS][MOST_VECTORS];
 #pragma clang loop unroll(full)
-  for (int j = 0; j < vectors; j++) {
-    floats start = p->start ? load(norm_float32, p->start + j * lanes) : (floats)0.0f;
+  for (int i = 0; i < rows; i++) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) sums[i][j] = start;
+    for (int j = 0; j < vectors; j++)
+      sums[i][j] =
+          p->start ? load(norm_float32, p->start + (row + (size_t)i) * p->start_row + j * lanes) : (floats)0.0f;
   }
-  const size_t a_row = p->a_row, inner = p->inner;
+  const size_t a_row = p->a_row, b_step = p->b_step, inner = p->inner;
   const float *b = p->b;
   for (size_t s = 0; s < p->segments; s++) {
     const float *a = p->a[s] + row * a_row;
@@ -26,7 +27,7 @@ INLINE void product_tile(const int rows, const int vectors, const convolution_pr
         for (int j = 0; j < vectors; j++) sums[i][j] = multiply_add(left, right[j], sums[i][j]);
       }
       a++;
-      b += vectors * lanes;
+      b += b_step;
     }
   }
   float *c = p->c + row * p->c_row;

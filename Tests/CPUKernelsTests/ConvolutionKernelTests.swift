@@ -41,6 +41,27 @@ import Testing
       dilationColumns: dilations.1, top: top, left: left)
   }
 
+  /// Just as many weights as make it a small convolution, of at most 54 pixels; or of so many that what they read comes
+  /// in several blocks.
+  private func smallGeometry(_ numbers: inout Numbers, inBlocks: Bool) -> ConvolutionGeometry {
+    func some(_ limit: Int) -> Int { numbers.below(2) == 0 ? 1 : 1 + numbers.below(limit) }
+    let kernel = inBlocks ? (1, 1) : (1 + numbers.below(4), 2 + numbers.below(3))
+    let inputs = inBlocks ? 1040 : 16 * (1 + numbers.below(5))
+    let length = kernel.0 * kernel.1 * inputs
+    let (strides, dilations) = ((some(3), some(3)), (some(2), some(2)))
+    let (top, left) = (numbers.below(kernel.0), numbers.below(kernel.1))
+    let (rows, columns) = inBlocks ? (9, 15) : (some(3), some(6))
+    // The last rows and columns may be read only in part, or not at all.
+    let (below, right) = (numbers.below(2), numbers.below(2))
+    return ConvolutionGeometry(
+      images: inBlocks ? 1 : some(3), groups: 1, inputMaps: inputs,
+      inputHeight: max(1, (rows - 1) * strides.0 + (kernel.0 - 1) * dilations.0 + 1 - top - below + numbers.below(2)),
+      inputWidth: max(1, (columns - 1) * strides.1 + (kernel.1 - 1) * dilations.1 + 1 - left - right),
+      outputMaps: ((1 << 16) + length - 1) / length + numbers.below(6), outputHeight: rows, outputWidth: columns,
+      kernelHeight: kernel.0, kernelWidth: kernel.1, strideRows: strides.0, strideColumns: strides.1,
+      dilationRows: dilations.0, dilationColumns: dilations.1, top: top, left: left)
+  }
+
   private func operand(_ memory: Memory, _ layout: Layout) -> ConvolutionCall.Operand {
     .init(memory.address, memory.dtype, layout)
   }
@@ -51,42 +72,61 @@ import Testing
   ) throws {
     var numbers = Numbers(set.rawValue.utf8.reduce(0) { $0 + Int($1) })
     for number in 0..<Thoroughness.count(24) {
-      let g = number % 6 == 5 ? largeGeometry(&numbers, stride: 1 + number / 6 % 2) : geometry(&numbers)
-      let dtype = numbers.below(2) == 0 ? DType.float32 : DType.allCases[numbers.below(4)]
-      func layout() -> Layout { numbers.below(2) == 0 ? .nchw : .nhwc }
-      let layouts = (layout(), layout(), layout())
-      let x = Memory(dtype, numbers.values(g.inputShape.reduce(1, *)))
-      let w = Memory(dtype.parameterDType, numbers.values(g.weightShape.reduce(1, *)))
-      let y = Memory(dtype, numbers.values(g.outputShape.reduce(1, *)))
-      let bias = Memory(dtype.parameterDType, numbers.values(g.outputMaps))
-      for direction in [ConvolutionCall.Direction.forward, .byData, .byWeights] {
-        let target = direction == .forward ? y : direction == .byData ? x : w
-        let old = target.values
-        let call = ConvolutionCall(
-          direction, g, x: operand(x, layouts.0), w: operand(w, layouts.1), y: operand(y, layouts.2),
-          bias: direction == .forward && number % 3 > 0 ? bias.address : nil)
-        ReferenceConvolution(call).run()
-        let expected = target.values
-        var bits: [UInt8]?
-        for threads in 1...3 {
-          for index in 0..<target.count { target[index] = .nan }
-          try backend(set, threads: threads).run(call)
-          if let bits { #expect(bits == target.bits, "\(direction) \(g)") }
-          bits = target.bits
-        }
-        // Values are below 4 in magnitude, or nearly all are.
-        let terms = direction == .byWeights ? g.images * g.outputHeight * g.outputWidth : g.weightShape.reduce(1, *)
-        // Winograd's transforms have sums of their own.
-        let factor = g.kernelHeight == g.kernelWidth && g.kernelHeight > 2 ? 64.0 : 8
-        let tolerance = 16 * Double(terms + 1).squareRoot() * 4 * 0x1p-24 * factor
-        for (index, value) in expected.enumerated()
-        where !agree(target[index], value, within: tolerance + value.magnitude * 2 * target.dtype.roundoff) {
-          Issue.record("\(set) \(direction) \(g) \(dtype) \(layouts): \(target[index]) and not \(value) at \(index)")
-          return
-        }
-        #expect(target.isMarginIntact, "\(direction) \(g)")
-        for (index, value) in old.enumerated() { target[index] = value }
+      let isLarge = number % 6 == 5
+      let g = isLarge ? largeGeometry(&numbers, stride: 1 + number / 6 % 2) : geometry(&numbers)
+      try check(g, set, &numbers, number)
+    }
+  }
+
+  @Test(arguments: InstructionSet.available.filter { $0 != .plain })
+  func `few pixels with many weights give what the reference gives, with the same bits on any number of threads`(
+    _ set: InstructionSet
+  ) throws {
+    var numbers = Numbers(set.rawValue.utf8.reduce(1) { $0 + Int($1) })
+    for number in 0..<Thoroughness.count(6) {
+      // The reference takes long for so many pixels.
+      let inBlocks = number == 0 && set == InstructionSet.available.first
+      try check(smallGeometry(&numbers, inBlocks: inBlocks), set, &numbers, number)
+    }
+  }
+
+  private func check(
+    _ g: ConvolutionGeometry, _ set: InstructionSet, _ numbers: inout Numbers, _ number: Int
+  ) throws {
+    let dtype = numbers.below(2) == 0 ? DType.float32 : DType.allCases[numbers.below(4)]
+    func layout() -> Layout { numbers.below(2) == 0 ? .nchw : .nhwc }
+    let layouts = (layout(), layout(), layout())
+    let x = Memory(dtype, numbers.values(g.inputShape.reduce(1, *)))
+    let w = Memory(dtype.parameterDType, numbers.values(g.weightShape.reduce(1, *)))
+    let y = Memory(dtype, numbers.values(g.outputShape.reduce(1, *)))
+    let bias = Memory(dtype.parameterDType, numbers.values(g.outputMaps))
+    for direction in [ConvolutionCall.Direction.forward, .byData, .byWeights] {
+      let target = direction == .forward ? y : direction == .byData ? x : w
+      let old = target.values
+      let call = ConvolutionCall(
+        direction, g, x: operand(x, layouts.0), w: operand(w, layouts.1), y: operand(y, layouts.2),
+        bias: direction == .forward && number % 3 > 0 ? bias.address : nil)
+      ReferenceConvolution(call).run()
+      let expected = target.values
+      var bits: [UInt8]?
+      for threads in 1...3 {
+        for index in 0..<target.count { target[index] = .nan }
+        try backend(set, threads: threads).run(call)
+        if let bits { #expect(bits == target.bits, "\(direction) \(g)") }
+        bits = target.bits
       }
+      // Values are below 4 in magnitude, or nearly all are.
+      let terms = direction == .byWeights ? g.images * g.outputHeight * g.outputWidth : g.weightShape.reduce(1, *)
+      // Winograd's transforms have sums of their own.
+      let factor = g.kernelHeight == g.kernelWidth && g.kernelHeight > 2 ? 64.0 : 8
+      let tolerance = 16 * Double(terms + 1).squareRoot() * 4 * 0x1p-24 * factor
+      for (index, value) in expected.enumerated()
+      where !agree(target[index], value, within: tolerance + value.magnitude * 2 * target.dtype.roundoff) {
+        Issue.record("\(set) \(direction) \(g) \(dtype) \(layouts): \(target[index]) and not \(value) at \(index)")
+        return
+      }
+      #expect(target.isMarginIntact, "\(direction) \(g)")
+      for (index, value) in old.enumerated() { target[index] = value }
     }
   }
 }

@@ -14,7 +14,7 @@
 
 #pragma clang assume_nonnull begin
 
-/// c[i][j] = start[j] + sum over s and k of a[s][i a_row + k] b[s][k][j], and then an activation.
+/// c[i][j] = start[i][j] + sum over s and k of a[s][i a_row + k] b[s][k][j], and then an activation.
 ///
 /// A segment s is a run of neighbouring values: a row of the kernel. The j are whole vectors of 16.
 typedef struct convolution_product {
@@ -22,17 +22,31 @@ typedef struct convolution_product {
   const float *_Nonnull const *_Nonnull a;
   /// How many values a row begins after the one before.
   size_t a_row;
-  /// Packed: the 16 `vectors` values of a k together, k after k, segment after segment.
+  /// The 16 `vectors` values of a k together, `b_step` values from k to k, segment after segment.
   const float *b;
+  size_t b_step;
   size_t segments, inner, rows, vectors;
   float *c;
   size_t c_row;
-  /// 16 `vectors` values; null for zeros.
+  /// 16 `vectors` values for each row, `start_row` values from row to row; null for zeros.
   const float *_Nullable start;
+  size_t start_row;
   bool rectifies;
   /// Of the activation, below 0.
   float slope;
 } convolution_product;
+
+/// c[j c_row + i] += sum over k of a[i a_row + k] b[j b_row + k].
+///
+/// The inner axis is whole vectors of 16, added up in 16 lanes; lanes that are 8 apart are then added up, what these come
+/// to 4 apart, and so on.
+typedef struct convolution_dots {
+  const float *a, *b;
+  size_t a_row, b_row;
+  size_t inner, rows, columns;
+  float *c;
+  size_t c_row;
+} convolution_dots;
 
 /// sums[i][j] += sum over s and k of a[s][i + k a_step] b[s][k b_step + j]; or values[i][j] = that, where `values` is not
 /// null.
@@ -95,6 +109,7 @@ typedef struct convolution_kernels {
 
   void (*_Nonnull multiply)(const convolution_product *product);
   void (*_Nonnull correlate)(const convolution_correlation *correlation);
+  void (*_Nonnull dot)(const convolution_dots *dots);
 
   /// Pixels, each from `places[p]` along a row or, where that is negative, zeros. `count` pixels of `maps` values each;
   /// the one at place q begins `q step` values from x.

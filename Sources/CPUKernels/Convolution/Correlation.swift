@@ -60,7 +60,7 @@ enum CorrelationMethod: Equatable {
     let c = correlation
     let isPlain =
       c.groups == 1 && c.rowStride == 1 && c.columnStride == 1 && c.rowDilation == 1 && c.columnDilation == 1
-    if !exact, let scheme = WinogradScheme(c), scheme.isWorthwhile(for: c) {
+    if !exact, let scheme = WinogradScheme(c), scheme.isMeant(for: c) {
       self = .winograd(scheme)
     } else if isPlain, c.outputMaps < 16, c.kernelHeight > 1, c.outputWidth >= 8,
       c.kernelHeight * c.outputMaps <= 128

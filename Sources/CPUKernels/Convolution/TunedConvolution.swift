@@ -21,6 +21,7 @@ struct TunedConvolution {
   }
 
   func run(threads: Int) throws(TensorError) {
+    if let small = SmallConvolution(call, kernels, elementKernels, threads: threads) { return try small.run() }
     switch call.direction {
     case .forward: try correlate(.forward(call), from: call.x, to: call.y, threads: threads)
     case .byData:

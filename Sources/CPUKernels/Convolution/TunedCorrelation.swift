@@ -31,9 +31,10 @@ struct TunedCorrelation {
 
   func product(_ a: UnsafePointer<UnsafePointer<Float>>) -> convolution_product {
     convolution_product(
-      a: a, a_row: 0, b: weights.panel(0), segments: 1, inner: 0, rows: 0, vectors: weights.vectors,
+      a: a, a_row: 0, b: weights.panel(0), b_step: weights.width, segments: 1, inner: 0, rows: 0,
+      vectors: weights.vectors,
       c: UnsafeMutablePointer(mutating: weights.panel(0)), c_row: 0, start: nil,
-      rectifies: correlation.activation != .none, slope: Float(correlation.activation.negativeSlope))
+      start_row: 0, rectifies: correlation.activation != .none, slope: Float(correlation.activation.negativeSlope))
   }
 
   /// Rows of the output that a thread does at a time.

@@ -37,9 +37,9 @@ extension TunedCorrelation {
       ) { share, items in
         let base = address.raw(share: share)
         for item in items {
-          unfold(
-            first + item, into: operands + item * c.outputWidth * inner, inner, base.floats(at: pixelsAt),
-            aside: base + asideAt)
+          reader.unfold(
+            c, row: first + item, into: operands + item * c.outputWidth * inner, pitch: inner,
+            pixels: base.floats(at: pixelsAt), aside: base + asideAt)
         }
       }
       let shares = ThreadedWork.shareCount(items: weights.panels, values: work, threads: min(threads, most))
@@ -54,27 +54,6 @@ extension TunedCorrelation {
       }
     }
     takeStatistics(address.raw(share: 0) + statisticsAt)
-  }
-
-  /// What each pixel of a row of the output reads, in the order of the weights.
-  private func unfold(
-    _ row: Int, into target: UnsafeMutablePointer<Float>, _ inner: Int, _ pixels: UnsafeMutablePointer<Float>,
-    aside: UnsafeMutableRawPointer
-  ) {
-    let c = correlation
-    let (image, line) = row.quotientAndRemainder(dividingBy: c.outputHeight)
-    let runs = c.joinsKernelRows ? 1 : c.kernelWidth
-    let length = c.segmentLength
-    for k in 0..<c.kernelHeight {
-      reader.read(
-        image: image, row: line * c.rowStride + k * c.rowDilation, columns: 0..<c.readWidth, into: pixels, aside: aside)
-      for pixel in 0..<c.outputWidth {
-        for run in 0..<runs {
-          let from = pixels + (pixel * c.columnStride + run * c.columnDilation) * c.inputMaps
-          (target + pixel * inner + (k * runs + run) * length).update(from: from, count: length)
-        }
-      }
-    }
   }
 
   private func multiply(
@@ -104,6 +83,33 @@ extension TunedCorrelation {
         statistics.take(
           image, band, output.row(image, rows.lowerBound), count: rows.count * c.outputWidth,
           readable: ((c.images - image) * c.outputHeight - rows.lowerBound) * c.outputWidth * c.outputMaps, room)
+      }
+    }
+  }
+}
+
+extension PictureReader {
+  /// What each pixel of a row of the output reads, in the order (k, l, c).
+  ///
+  /// - Parameters:
+  ///   - row: of the output, counted through all pictures.
+  ///   - pitch: values from pixel to pixel of the target.
+  ///   - pixels: room for a row that is read.
+  func unfold(
+    _ c: Correlation, row: Int, into target: UnsafeMutablePointer<Float>, pitch: Int,
+    pixels: UnsafeMutablePointer<Float>, aside: UnsafeMutableRawPointer
+  ) {
+    let (image, line) = row.quotientAndRemainder(dividingBy: c.outputHeight)
+    let runs = c.joinsKernelRows ? 1 : c.kernelWidth
+    let length = c.segmentLength
+    for k in 0..<c.kernelHeight {
+      read(
+        image: image, row: line * c.rowStride + k * c.rowDilation, columns: 0..<c.readWidth, into: pixels, aside: aside)
+      for pixel in 0..<c.outputWidth {
+        for run in 0..<runs {
+          let from = pixels + (pixel * c.columnStride + run * c.columnDilation) * c.inputMaps
+          (target + pixel * pitch + (k * runs + run) * length).update(from: from, count: length)
+        }
       }
     }
   }

@@ -36,12 +36,16 @@ struct WinogradScheme: Equatable {
       tile: maps, frequency: frequency)
   }
 
-  /// Whether it takes less time than product by product; the transform of the weights costs some tiles' products.
-  func isWorthwhile(for c: Correlation) -> Bool {
-    let pixels = c.outputHeight * c.outputWidth
-    if kernel == 3, stride == 1 { return pixels >= 16 }
+  /// Whether it is the method for a correlation. Of 3x3 places it nearly always is.
+  func isMeant(for c: Correlation) -> Bool {
+    kernel == 3 && stride == 1 ? c.outputHeight * c.outputWidth >= 16 : savesTime(for: c)
+  }
+
+  /// Whether it takes less time than product by product with weights as they are; their transform costs some tiles'
+  /// products.
+  func savesTime(for c: Correlation) -> Bool {
     let tiles = (c.outputHeight + size - 1) / size * ((c.outputWidth + size - 1) / size)
-    return 42 * (tiles * c.images + 24) <= kernel * kernel * pixels * c.images
+    return 42 * (tiles * c.images + 24) <= kernel * kernel * c.outputHeight * c.outputWidth * c.images
   }
 }
 
