@@ -7,7 +7,7 @@ import Testing
 @Suite struct ConvolutionKernelTests {
   /// Of a kernel of 4x4 places, with a stride or without, over pictures large enough that Winograd's algorithm is worth it.
   private func largeGeometry(_ numbers: inout Numbers, stride: Int) -> ConvolutionGeometry {
-    let extents = (stride == 1 ? 12 : 22, stride == 1 ? 9 + numbers.below(6) : 20 + numbers.below(6))
+    let extents = (stride == 1 ? 12 : 24, stride == 1 ? 10 + numbers.below(6) : 23 + numbers.below(6))
     return ConvolutionGeometry(
       images: 2, groups: 1, inputMaps: 16 + 16 * numbers.below(2), inputHeight: stride * extents.0 + numbers.below(2),
       inputWidth: stride * extents.1 + 1, outputMaps: [16, 20, 32][numbers.below(3)], outputHeight: extents.0,
@@ -114,6 +114,18 @@ import Testing
         try backend(set, threads: threads).run(call)
         if let bits { #expect(bits == target.bits, "\(direction) \(g)") }
         bits = target.bits
+      }
+      if direction != .byWeights {
+        // The last picture alone.
+        var alone = call
+        alone.geometry.images = 1
+        let count = (x.count / g.images, y.count / g.images)
+        alone.x.address += (g.images - 1) * count.0 * dtype.byteCount
+        alone.y.address += (g.images - 1) * count.1 * dtype.byteCount
+        let size = direction == .forward ? count.1 : count.0
+        for index in (g.images - 1) * size..<g.images * size { target[index] = .nan }
+        try backend(set, threads: 2).run(alone)
+        #expect(bits == target.bits, "\(direction) \(g): alone and in a batch")
       }
       // Values are below 4 in magnitude, or nearly all are.
       let terms = direction == .byWeights ? g.images * g.outputHeight * g.outputWidth : g.weightShape.reduce(1, *)

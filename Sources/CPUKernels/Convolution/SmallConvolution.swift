@@ -9,14 +9,14 @@ import Tensors
 /// weights: forward, y = X W^T; by data, dy W is added up to dx; by weights, dW = dy^T X. Threads divide maps or K, and
 /// never a sum.
 struct SmallConvolution {
-  let call: ConvolutionCall
-  let form: ConvolutionForm
-  let correlation: Correlation
+  private(set) var call: ConvolutionCall
+  private(set) var form: ConvolutionForm
   let kernels: ConvolutionKernels
   let elementKernels: ElementKernels
   let threads: Int
   /// p, of all pictures.
-  let pixels: Int
+  var pixels: Int { correlation.images * correlation.outputHeight * correlation.outputWidth }
+  var correlation: Correlation { form.correlation }
   /// K.
   let length: Int
   /// From a pixel's values to the next pixel's: an odd number of cache lines, so that they do not get in each other's
@@ -24,10 +24,12 @@ struct SmallConvolution {
   let pitch: Int
   private let weights: UnsafeMutablePointer<Float>
 
-  // Up to where it is faster than the other methods.
+  // Up to where it is faster than the other methods; of a picture, so that what surrounds it in a batch does not choose.
   private static let mostPixels = 256
   private static let mostGradientPixels = 512
   private static let leastWeights = 1 << 16
+  /// Of a row of weights, what is multiplied at a time.
+  private static let block = 512
   /// Values of X that stay in the second-level cache while all weights that they go with come by.
   private static let cachedValues = 1 << 17
 
@@ -35,14 +37,13 @@ struct SmallConvolution {
   init?(_ call: ConvolutionCall, _ kernels: ConvolutionKernels, _ elementKernels: ElementKernels, threads: Int) {
     form = .forward(call)
     let c = form.correlation
-    pixels = c.images * c.outputHeight * c.outputWidth
+    let pixels = c.outputHeight * c.outputWidth * (call.direction == .byWeights ? c.images : 1)
     length = c.kernelHeight * c.kernelWidth * c.inputMaps
     let most = call.direction == .forward ? Self.mostPixels : Self.mostGradientPixels
     guard c.groups == 1, call.w.dtype == .float32, 1...most ~= pixels, length % 16 == 0,
       length * c.outputMaps >= Self.leastWeights, WinogradScheme(c)?.savesTime(for: c) != true
     else { return nil }
     self.call = call
-    correlation = c
     self.kernels = kernels
     self.elementKernels = elementKernels
     self.threads = threads
@@ -51,11 +52,24 @@ struct SmallConvolution {
   }
 
   func run() throws(TensorError) {
-    switch call.direction {
-    case .forward: try forward()
-    case .byData: try byData()
-    case .byWeights: try byWeights()
+    guard call.direction != .byWeights else { return try byWeights() }
+    let images = correlation.images
+    let most = max(1, Self.mostGradientPixels / (correlation.outputHeight * correlation.outputWidth))
+    for first in stride(from: 0, to: images, by: most) {
+      let some = pictures(first..<min(first + most, images))
+      if call.direction == .forward { try some.forward() } else { try some.byData() }
     }
+  }
+
+  /// Some pictures' part of it.
+  private func pictures(_ range: Range<Int>) -> SmallConvolution {
+    let g = call.geometry
+    var some = self
+    some.call.geometry.images = range.count
+    some.call.x.address += range.lowerBound * g.inputMaps * g.inputHeight * g.inputWidth * call.x.dtype.byteCount
+    some.call.y.address += range.lowerBound * g.outputMaps * g.outputHeight * g.outputWidth * call.y.dtype.byteCount
+    some.form = .forward(some.call)
+    return some
   }
 
   private func forward() throws(TensorError) {
@@ -71,14 +85,13 @@ struct SmallConvolution {
         (results + pixel * maps).update(repeating: 0, count: maps)
       }
     }
-    let block = max(512, min(1024, Self.cachedValues / pixels / 16 * 16))
     let items = (maps + 3) / 4
     divide(items) { items in
       let first = 4 * items.lowerBound
-      for start in stride(from: 0, to: length, by: block) {
+      for start in stride(from: 0, to: length, by: Self.block) {
         var dots = convolution_dots(
           a: weights + first * length + start, b: unfolded + start, a_row: length, b_row: pitch,
-          inner: min(block, length - start), rows: min(4 * items.upperBound, maps) - first, columns: pixels,
+          inner: min(Self.block, length - start), rows: min(4 * items.upperBound, maps) - first, columns: pixels,
           c: results + first, c_row: maps)
         kernels.table.dot(&dots)
       }

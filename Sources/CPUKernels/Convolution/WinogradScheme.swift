@@ -42,10 +42,10 @@ struct WinogradScheme: Equatable {
   }
 
   /// Whether it takes less time than product by product with weights as they are; their transform costs some tiles'
-  /// products.
+  /// products. By a picture's extents alone, so that what surrounds it in a batch does not choose.
   func savesTime(for c: Correlation) -> Bool {
     let tiles = (c.outputHeight + size - 1) / size * ((c.outputWidth + size - 1) / size)
-    return 42 * (tiles * c.images + 24) <= kernel * kernel * c.outputHeight * c.outputWidth * c.images
+    return 42 * (tiles + 24) <= kernel * kernel * c.outputHeight * c.outputWidth
   }
 }
 
