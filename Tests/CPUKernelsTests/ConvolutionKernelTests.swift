@@ -42,7 +42,7 @@ import Testing
   }
 
   /// Just as many weights as make it a small convolution, of at most 54 pixels; or of so many that what they read comes
-  /// in several blocks.
+  /// in several blocks, and that two pictures together would be too many.
   private func smallGeometry(_ numbers: inout Numbers, inBlocks: Bool) -> ConvolutionGeometry {
     func some(_ limit: Int) -> Int { numbers.below(2) == 0 ? 1 : 1 + numbers.below(limit) }
     let kernel = inBlocks ? (1, 1) : (1 + numbers.below(4), 2 + numbers.below(3))
@@ -54,7 +54,7 @@ import Testing
     // The last rows and columns may be read only in part, or not at all.
     let (below, right) = (numbers.below(2), numbers.below(2))
     return ConvolutionGeometry(
-      images: inBlocks ? 1 : some(3), groups: 1, inputMaps: inputs,
+      images: inBlocks ? 2 : some(3), groups: 1, inputMaps: inputs,
       inputHeight: max(1, (rows - 1) * strides.0 + (kernel.0 - 1) * dilations.0 + 1 - top - below + numbers.below(2)),
       inputWidth: max(1, (columns - 1) * strides.1 + (kernel.1 - 1) * dilations.1 + 1 - left - right),
       outputMaps: ((1 << 16) + length - 1) / length + numbers.below(6), outputHeight: rows, outputWidth: columns,
