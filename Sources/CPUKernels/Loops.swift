@@ -1,4 +1,5 @@
 import Calls
+import Tensors
 
 /// Loops over the places of some extents, for two or three operands: in the order of the last one's memory, axes that
 /// lie together in all of them made one, axes of one place left out.
@@ -57,6 +58,32 @@ struct Loops {
 
   /// How many rows along the innermost axis there are.
   var rows: Int { extents.product / extents[last] }
+
+  /// Goes over the rows along the innermost axis by threads, long ones in parts that several threads share.
+  ///
+  /// - Parameter body: called with the offsets of a part's first value in the first operand and in the output, and how
+  ///   many values it has.
+  func forEachPart(threads: Int, _ body: (_ first: Int, _ output: Int, _ count: Int) -> Void) {
+    let length = extents[last]
+    let partLength = ThreadedWork.valuesPerShare
+    let parts = (length + partLength - 1) / partLength
+    let items = rows * parts
+    let shares = ThreadedWork.shareCount(items: items, values: rows * length, threads: threads)
+    ThreadedWork.run(items: items, values: rows * length, shares: shares) { _, items in
+      var index = items.lowerBound
+      var place = extents.place(index / parts, dropping: 1)
+      while index < items.upperBound {
+        let part = index % parts
+        let count = min(parts - part, items.upperBound - index)
+        let start = part * partLength
+        body(
+          first.offset(of: place) + start * first[last], output.offset(of: place) + start * output[last],
+          min(count * partLength, length - start))
+        index += count
+        extents.advance(&place, dropping: 1)
+      }
+    }
+  }
 }
 
 extension Axes {

@@ -7,7 +7,7 @@ extension CPUBackend {
     let call = call.simplified
     if let kernels = elementKernels {
       if let repeated = RepeatedRows(call) { return repeated.run(threads: threads) }
-      if let moved = MovedRows(call, kernels, streamed: streamed) { return try moved.run(threads: threads) }
+      if let moved = MovedRows(call, kernels, streamed: streamed) { return moved.run(threads: threads) }
       if let transposed = Transposed(call, kernels, streamed: streamed) { return try transposed.run(threads: threads) }
       if let selected = SelectedRows(call, kernels) { return try selected.run(threads: threads) }
       if let weighed = WeighedRows(call, kernels) { return try weighed.run(threads: threads) }

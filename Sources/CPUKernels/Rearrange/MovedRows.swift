@@ -20,27 +20,11 @@ struct MovedRows {
       call.input.dtype, call.output.dtype, kernels, streams: bytes >= streamed && loops.extents[loops.last] >= 1024)
   }
 
-  func run(threads: Int) throws {
-    let last = loops.last
-    let length = loops.extents[last]
-    let partLength = ThreadedWork.valuesPerShare
-    let parts = (length + partLength - 1) / partLength
-    let (rows, values) = (loops.rows, loops.rows * length)
-    let shares = ThreadedWork.shareCount(items: rows * parts, values: values, threads: threads)
-    ThreadedWork.run(items: rows * parts, values: values, shares: shares) { _, items in
-      var index = items.lowerBound
-      var place = loops.extents.place(index / parts, dropping: 1)
-      while index < items.upperBound {
-        let part = index % parts
-        let count = min(parts - part, items.upperBound - index)
-        let start = part * partLength
-        mover.move(
-          call.input.address + (loops.first.offset(of: place) + start) * call.input.dtype.byteCount,
-          to: call.output.address + (loops.output.offset(of: place) + start) * call.output.dtype.byteCount,
-          count: min(count * partLength, length - start))
-        index += count
-        loops.extents.advance(&place, dropping: 1)
-      }
+  func run(threads: Int) {
+    loops.forEachPart(threads: threads) { first, output, count in
+      mover.move(
+        call.input.address + first * call.input.dtype.byteCount,
+        to: call.output.address + output * call.output.dtype.byteCount, count: count)
     }
   }
 }

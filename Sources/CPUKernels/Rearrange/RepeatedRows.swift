@@ -24,25 +24,10 @@ struct RepeatedRows {
   }
 
   private func run<Pattern>(_ type: Pattern.Type, _ threads: Int) {
-    let length = loops.extents[loops.last]
-    let partLength = ThreadedWork.valuesPerShare
-    let parts = (length + partLength - 1) / partLength
-    let (rows, values) = (loops.rows, loops.rows * length)
-    let shares = ThreadedWork.shareCount(items: rows * parts, values: values, threads: threads)
     let source = call.input.address.assumingMemoryBound(to: type)
     let target = call.output.address.assumingMemoryBound(to: type)
-    ThreadedWork.run(items: rows * parts, values: values, shares: shares) { _, items in
-      var index = items.lowerBound
-      var place = loops.extents.place(index / parts, dropping: 1)
-      while index < items.upperBound {
-        let part = index % parts
-        let count = min(parts - part, items.upperBound - index)
-        let start = part * partLength
-        (target + loops.output.offset(of: place) + start).update(
-          repeating: source[loops.first.offset(of: place)], count: min(count * partLength, length - start))
-        index += count
-        loops.extents.advance(&place, dropping: 1)
-      }
+    loops.forEachPart(threads: threads) { first, output, count in
+      (target + output).update(repeating: source[first], count: count)
     }
   }
 }

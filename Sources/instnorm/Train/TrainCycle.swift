@@ -44,9 +44,8 @@ struct TrainCycle: ParsableCommand {
     for (name, weight) in [("--cycle-weight", cycleWeight), ("--identity-weight", identityWeight)] {
       try TrainingOptions.require(name, weight, "0 or more") { $0 >= 0 }
     }
-    try TrainingOptions.require("--width", width, 1...1024)
+    try options.requireSizes(width: width)
     try TrainingOptions.require("--blocks", blocks, 0...64)
-    if let size = options.size, size < 32 { throw ValidationError("--size: expected 32 or more; got \(size)") }
     guard wayBack.lowercased().hasSuffix(".safetensors"), wayBack != options.output else {
       throw ValidationError(
         "--back-output: expected another name that ends in .safetensors; got '\(wayBack.shown)'")

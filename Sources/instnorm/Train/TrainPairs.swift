@@ -31,8 +31,7 @@ struct TrainPairs: ParsableCommand {
 
   func validate() throws {
     try TrainingOptions.require("--target-weight", targetWeight, "0 or more") { $0 >= 0 }
-    try TrainingOptions.require("--width", width, 1...1024)
-    if let size = options.size, size < 32 { throw ValidationError("--size: expected 32 or more; got \(size)") }
+    try options.requireSizes(width: width)
   }
 
   func run() throws {

@@ -66,6 +66,12 @@ struct TrainingOptions: ParsableArguments {
     }
   }
 
+  /// What generators and discriminators that are played against each other can be.
+  func requireSizes(width: Int) throws {
+    try Self.require("--width", width, 1...1024)
+    if let size, size < 32 { throw ValidationError("--size: expected 32 or more; got \(size)") }
+  }
+
   var folder: String { checkpoint ?? (output as NSString).deletingPathExtension + "-training" }
 
   static func require(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
