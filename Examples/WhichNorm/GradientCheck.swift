@@ -12,7 +12,7 @@ func gradientError() throws -> Double {
 
   let before = try loss()
   let dx = try convolution.backward(dy)
-  let gradients = [dx] + convolution.variables.map(\.variable.grad)
+  let gradients = [dx] + convolution.variables.compactMap(\.variable.grad)
   var error = 0.0
   var largest = 0.0
 

@@ -74,15 +74,17 @@ extension Module {
 
   // MARK: Numbers
 
-  /// Sets all gradients to zero.
+  /// Sets all gradients that there are to zero.
   public final func zeroGradParams() throws {
-    for (_, variable) in variables { try variable.grad.fill(with: 0) }
+    for (_, variable) in variables { try variable.grad?.fill(with: 0) }
   }
 
-  /// One step down the gradients: `data -= learnRate grad`, of what is in training mode and not frozen. (PuzzleLib's
-  /// adds, and its losses give negated gradients.)
+  /// One step down the gradients: `data -= learnRate grad`, of what is in training mode, not frozen, and has one.
+  /// (PuzzleLib's adds, and its losses give negated gradients.)
   public final func updateParams(learnRate: Double) throws {
-    for (_, variable) in variables where variable.isReached { try variable.data.combine(-learnRate, variable.grad) }
+    for (_, variable) in variables where variable.isReached {
+      if let grad = variable.grad { try variable.data.combine(-learnRate, grad) }
+    }
   }
 
   /// How many numbers are trained.

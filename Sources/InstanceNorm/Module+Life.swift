@@ -207,7 +207,7 @@ extension Module {
       if let new {
         try variable.take(new, scale, momentum)
       } else if momentum != 1 {
-        try variable.grad.combine(0, variable.grad, beta: momentum)
+        try variable.grad?.scale(by: momentum)
       }
     }
     rest = rest.dropFirst(trained.count)
@@ -254,7 +254,8 @@ extension Module {
 
   /// Refuses a gradient that was given another form than its variable.
   final func check(_ variable: Variable) throws {
-    let (data, grad) = (variable.data, variable.grad)
+    guard let grad = variable.grad else { return }
+    let data = variable.data
     guard grad.shape == data.shape, grad.dtype == data.dtype else {
       throw ModuleError.variable(
         module: label, name: variable.name, expected: "shape \(data.shape), \(data.dtype)",
@@ -278,15 +279,16 @@ extension Module {
 
 extension Variable {
   /// The gradient, where nobody else has its memory, so that a new one can be written there when all else is done.
-  var gradMemory: Tensor? { grad.shape.rank < 3 && grad.isUnique() ? grad : nil }
+  var gradMemory: Tensor? { grad?.isUnique() == true && data.shape.rank < 3 ? grad : nil }
 
   /// grad = scale new + momentum grad.
   func take(_ new: Tensor, _ scale: Double, _ momentum: Double) throws {
-    if new.storage === grad.storage { return }
-    if scale == 1, momentum == 0, new.layout == grad.layout {
+    if new.storage === grad?.storage { return }
+    if scale == 1, grad == nil || momentum == 0, new.layout == data.layout {
       grad = new.withoutOrigin
-    } else {
-      try grad.combine(scale, new, beta: momentum)
+      return
     }
+    if grad == nil { grad = try Tensor(zerosLike: data) }
+    try grad?.combine(scale, new, beta: momentum)
   }
 }

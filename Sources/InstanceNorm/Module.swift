@@ -268,7 +268,7 @@ open class Module: CustomStringConvertible {
 
   /// Converts all or, when one fails, none.
   private func convertVariables(_ convert: (Tensor) throws -> Tensor) throws {
-    let converted = try Recording.pause { try vars.values.map { ($0, try convert($0.data), try convert($0.grad)) } }
+    let converted = try Recording.pause { try vars.values.map { ($0, try convert($0.data), try $0.grad.map(convert)) } }
     for (variable, data, grad) in converted {
       variable.data = data
       variable.grad = grad

@@ -32,7 +32,7 @@ public class WeightedModule: Module {
     self.outputs = outputs
     let values = try InitialValues.make(weightShape, biases: useBias ? outputs : nil, initScheme, wscale)
     let (weight, bias) = (
-      try Variable(name: "weight", data: values.weight), try values.bias.map { try Variable(name: "bias", data: $0) }
+      Variable(name: "weight", data: values.weight), values.bias.map { Variable(name: "bias", data: $0) }
     )
     self.weight = weight
     self.bias = bias

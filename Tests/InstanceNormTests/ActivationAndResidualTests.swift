@@ -67,8 +67,8 @@ import Testing
       #expect(norm.grads.count == (hasResidual ? 2 : 1))
       let dr = try hasResidual ? norm.grads[1]?.doubles : nil
       #expect((dr != nil) == hasResidual)
-      let dscale = try #require(norm.scale).grad.doubles
-      let dbias = try #require(norm.bias).grad.doubles
+      let dscale = try #require(norm.scale?.grad).doubles
+      let dbias = try #require(norm.bias?.grad).doubles
       for index in 0..<x.count {
         #expect(abs(try difference { try loss(bumped(x, index, by: $0), r) } - dx[index]) < 1e-6)
         if let dr { #expect(abs(try difference { try loss(x, bumped(r, index, by: $0)) } - dr[index]) < 1e-6) }
@@ -126,7 +126,7 @@ import Testing
         try norm(x)
         let expected = try bits(norm.backward(clean.to(dtype).to(layout)))
         #expect(try bits(norm.backward(dy.to(dtype).to(layout))) == expected)
-        #expect(try #require(norm.scale).grad.doubles.allSatisfy(\.isFinite))
+        #expect(try #require(norm.scale?.grad).doubles.allSatisfy(\.isFinite))
       }
     }
   }

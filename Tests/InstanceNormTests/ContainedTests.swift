@@ -29,7 +29,7 @@ import Testing
           #expect(grad[index].bitPattern == expectedGrad[index].bitPattern)
         }
       }
-      let scaleGrad = try #require(norm.scale).grad.doubles
+      let scaleGrad = try #require(norm.scale?.grad).doubles
       for map in 0..<18 { #expect(scaleGrad[map].isNaN == (map == 3 || map == 17)) }
     }
   }
@@ -52,7 +52,7 @@ import Testing
         // derivative. The scale's gradient is 0: xhat is.
         let dy = try Tensor.randomNormal([2, 3, 37, 29], seed: 1).to(dtype)
         let dx = try norm.backward(dy).doubles
-        #expect(try #require(norm.scale).grad.doubles == [0, 0, 0])
+        #expect(try #require(norm.scale?.grad).doubles == [0, 0, 0])
         if epsilon == 0 { #expect(dx.allSatisfy { $0 == 0 }) }
         // A gradient that is constant over the plane does not pass at all, as far as its sum is exact.
         if dtype == .float64 { continue }
@@ -84,7 +84,7 @@ import Testing
       let out = try norm(Tensor.zeros(shape, layout: layout))
       #expect(out.shape == shape && out.count == 0)
       #expect(try norm.backward(Tensor.zeros(shape)).shape == shape)
-      #expect(try #require(norm.scale).grad.doubles == [0, 0, 0])
+      #expect(try #require(norm.scale?.grad).doubles == [0, 0, 0])
       #expect(try #require(norm.saveMean).shape == [shape[0], 3])
     }
   }

@@ -20,7 +20,7 @@ import Testing
     norm.bias?.data = try Tensor.randomNormal([19], seed: 4).prefix(maps)
     let y = try norm(x)
     let dx = try norm.backward(dy)
-    let grads = [try #require(norm.scale).grad, try #require(norm.bias).grad]
+    let grads = [try #require(norm.scale?.grad), try #require(norm.bias?.grad)]
     return Result(y: try bits(y), dx: try bits(dx), parameters: try grads.map(bits))
   }
 

@@ -81,7 +81,7 @@ import Testing
       return
     }
     let grad = try module.backward(weights).doubles
-    let grads = try module.variables.map { try $0.variable.grad.doubles }
+    let grads = try module.variables.map { try #require($0.variable.grad).doubles }
     expectNear(grad, try differences(values, loss), "by the data")
     for ((name, variable), grad) in zip(module.variables, grads) {
       let original = variable.data

@@ -112,6 +112,11 @@ import Testing
 
     let variable = try Variable(name: "v", data: .ones([3]))
     for optimizer in [try SGD(momentum: 0.5), try Adam()] as [Optimizer] {
+      var fitting = try (0..<optimizer.stateTensorCount).map { _ in try Tensor.ones([3]) }
+      #expect(throws: OptimizerError.self) { try optimizer.step(variable, state: &fitting, number: 1) }
+    }
+    variable.grad = try .ones([3])
+    for optimizer in [try SGD(momentum: 0.5), try Adam()] as [Optimizer] {
       var none: [Tensor] = []
       #expect(throws: OptimizerError.self) { try optimizer.step(variable, state: &none, number: 1) }
       var wrong = [try Tensor.ones([300]), try Tensor.ones([300])].prefix(optimizer.stateTensorCount).map { $0 }

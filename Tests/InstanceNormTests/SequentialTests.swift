@@ -43,7 +43,9 @@ import Testing
       #expect(try bits(y) == bits(result) && bits(dx) == bits(grad), "fuses: \(fuses)")
       for (first, second) in zip(model.variables, other.variables) {
         #expect(first.name == second.name)
-        #expect(try bits(first.variable.grad) == bits(second.variable.grad), "\(first.name), fuses: \(fuses)")
+        #expect(
+          try bits(#require(first.variable.grad)) == bits(#require(second.variable.grad)),
+          "\(first.name), fuses: \(fuses)")
       }
       model.modules[0].reset()
     }
@@ -98,22 +100,22 @@ import Testing
     try randomize(model)
     try model(x)
     try model.backward(dy)
-    let whole = try model.variables.map { try bits($0.variable.grad) }
+    let whole = try model.variables.map { try bits(#require($0.variable.grad)) }
     try model.zeroGradParams()
     #expect(try model.backward(dy, updGrad: false) == nil)
-    #expect(try model.variables.map { try bits($0.variable.grad) } == whole)
+    #expect(try model.variables.map { try bits(#require($0.variable.grad)) } == whole)
     // Once more, scaled and on top of the old.
     try model.backward(dy, scale: 2, momentum: 1)
     let (_, last) = model.variables[model.variables.count - 1]
     let first = try #require(whole.last).map { Double(bitPattern: $0) }
-    #expect(zip(try last.grad.doubles, first).allSatisfy { abs($0 - 3 * $1) <= 1e-5 * abs($1) })
+    #expect(zip(try #require(last.grad).doubles, first).allSatisfy { abs($0 - 3 * $1) <= 1e-5 * abs($1) })
 
     try model.zeroGradParams()
     model.modules[0].evalMode()
     try model(x)
     try model.backward(dy)
-    #expect(try #require((model["norm1"] as? InstanceNorm2D)?.scale).grad.doubles.allSatisfy { $0 == 0 })
-    #expect(try last.grad.doubles.contains { $0 != 0 })
+    #expect(try #require((model["norm1"] as? InstanceNorm2D)?.scale?.grad).doubles.allSatisfy { $0 == 0 })
+    #expect(try #require(last.grad).doubles.contains { $0 != 0 })
     model.evalMode()
     #expect(model.modules.allSatisfy { !$0.train })
     try model(x)
@@ -159,10 +161,10 @@ import Testing
     ] as [() throws -> Void] {
       try model(x)
       let dx = try bits(model.backward(dy))
-      let grads = try model.variables.map { try bits($0.variable.grad) }
+      let grads = try model.variables.map { try bits(#require($0.variable.grad)) }
       try change()
       #expect(try bits(model.backward(dy)) == dx)
-      #expect(try model.variables.map { try bits($0.variable.grad) } == grads)
+      #expect(try model.variables.map { try bits(#require($0.variable.grad)) } == grads)
     }
   }
 

@@ -29,7 +29,7 @@ import Testing
     norm.reset()
     try norm(x)
     try norm.backward(x)
-    #expect(try #require(norm.scale).grad.doubles.allSatisfy(\.isFinite))
+    #expect(try #require(norm.scale?.grad).doubles.allSatisfy(\.isFinite))
 
     #expect(throws: ModuleError.argument(module: label(norm), name: "style", expected: "0 to 2", got: "3")) {
       try norm.select(style: 3)

@@ -47,8 +47,13 @@ struct GoldenTraining {
 
   /// Takes three steps and holds losses, the first step's gradients and the variables after the last to PyTorch's.
   ///
-  /// - Parameter names: of the losses, in the order of the file.
-  func check(_ trainer: some Trainer, _ networks: [String: Network], losses names: [String]) throws {
+  /// - Parameters:
+  ///   - networks: under their names in the file.
+  ///   - optimizers: which networks the trainer's optimizers train, in their order there.
+  ///   - names: of the losses, in the order of the file.
+  func check(
+    _ trainer: some Trainer, _ networks: [String: Network], optimizers: [String: [String]], losses names: [String]
+  ) throws {
     let wanted = try self["losses"].array(of: Double.self)
     for step in 0..<3 {
       let losses = try trainer.step(step + 1)
@@ -58,19 +63,29 @@ struct GoldenTraining {
         #expect(abs(got - wanted) <= 1e-6 * max(abs(wanted), 1), "step \(step + 1), \(name): \(got), \(wanted)")
       }
       if step > 0 { continue }
-      for (name, network) in networks { try compare(network, "\(name).grads", within: 1e-6) { $0.grad } }
+      // What Adam keeps of the gradient after one step is 1 - beta1 of it.
+      let checkpoint = try Checkpoint(of: trainer.parts)
+      for (optimizer, trained) in optimizers {
+        let kept = 1 - (try #require(trainer.parts[optimizer] as? Adam)).beta1
+        for (place, name) in trained.enumerated() {
+          let prefix = trained.count == 1 ? "" : "\(place)."
+          try compare(#require(networks[name]), "\(name).grads", within: 1e-6) { path, variable in
+            try checkpoint.tensor(named: "\(optimizer)/\(prefix)\(path)/0", like: variable.data) / kept
+          }
+        }
+      }
     }
     // Adam makes of any gradient a step of its learn rate, 1e-3 or 2e-4.
-    for (name, network) in networks { try compare(network, "\(name).after", within: 1e-6) { $0.data } }
+    for (name, network) in networks { try compare(network, "\(name).after", within: 1e-6) { $1.data } }
   }
 
   private func compare(
-    _ network: Network, _ prefix: String, within tolerance: Double, _ tensor: (Variable) -> Tensor
+    _ network: Network, _ prefix: String, within tolerance: Double, _ tensor: (String, Variable) throws -> Tensor
   ) throws {
     #expect(!network.variables.isEmpty)
     for (path, variable) in network.variables {
       let key = path.hasSuffix(".scale") ? path.dropLast(5) + "weight" : path[...]
-      let (got, wanted) = (try tensor(variable).doubles, try self["\(prefix).\(key)"].doubles)
+      let (got, wanted) = (try tensor(path, variable).doubles, try self["\(prefix).\(key)"].doubles)
       let largest = max(wanted.map(abs).max() ?? 0, 1)
       let worst = zip(got, wanted).map { abs($0 - $1) }.map { $0.isNaN ? .infinity : $0 }.max() ?? .infinity
       #expect(got.count == wanted.count && worst <= tolerance * largest, "\(prefix).\(key): \(worst)")

@@ -18,7 +18,8 @@ import Training
       pictures: PictureLoader(
         folders: [golden.pictures("picture")], batchSize: 1, augmentation: .centered(height: 32, width: 32), seed: 1),
       contentWeight: 2, styleWeight: 3, variationWeight: 0.5, learnRate: 1e-3)
-    try golden.check(trainer, ["network": network], losses: ["content", "style", "variation"])
+    try golden.check(
+      trainer, ["network": network], optimizers: ["optimizer": ["network"]], losses: ["content", "style", "variation"])
   }
 
   @Test func `steps on pairs are PyTorch's`() throws {
@@ -33,6 +34,7 @@ import Training
     try golden.check(
       PairTrainer(generator: generator, discriminator: discriminator, pairs: pairs),
       ["generator": generator, "discriminator": discriminator],
+      optimizers: ["generatorOptimizer": ["generator"], "discriminatorOptimizer": ["discriminator"]],
       losses: ["discriminator", "adversarial", "distance"])
   }
 
@@ -53,6 +55,9 @@ import Training
       CycleTrainer(
         forth: forth, back: back, discriminatorOfA: ofA, discriminatorOfB: ofB, picturesOfA: loaders[0],
         picturesOfB: loaders[1]),
-      networks, losses: ["adversarial", "cycle", "identity", "discriminator"])
+      networks,
+      optimizers: [
+        "generatorOptimizer": ["forth", "back"], "discriminatorOptimizer": ["discriminatorOfA", "discriminatorOfB"],
+      ], losses: ["adversarial", "cycle", "identity", "discriminator"])
   }
 }

@@ -93,6 +93,42 @@ import Training
     #expect(found[0] == found[1])
   }
 
+  /// How much of a device's memory is in use, and has been at once.
+  private final class MeteredBackend: FarBackend, @unchecked Sendable {
+    // Unchecked: a training uses its device from one task.
+    var (inUse, most) = (0, 0)
+
+    override func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
+      inUse += byteCount
+      most = max(most, inUse)
+      return try super.allocate(byteCount: byteCount)
+    }
+
+    override func deallocate(_ address: UnsafeMutableRawPointer, byteCount: Int) {
+      inUse -= byteCount
+      super.deallocate(address, byteCount: byteCount)
+    }
+  }
+
+  @Test(arguments: Kind.allCases)
+  func `steps keep variables and Adam's averages, no gradients, and each needs as much as the last`(kind: Kind) throws {
+    let backend = MeteredBackend()
+    let one = try make(kind, on: Device(backend))
+    let before = backend.inUse
+    // CycleGAN's pools are full after three.
+    for step in 1...3 { _ = try one.trainer.step(step) }
+    let between = backend.inUse
+    #expect(kind == .cycle || between == before)
+    var needed: Set<Int> = []
+    for step in 4...7 {
+      backend.most = 0
+      _ = try one.trainer.step(step)
+      #expect(backend.inUse == between)
+      needed.insert(backend.most)
+    }
+    #expect(needed.count == 1 && needed.first ?? 0 > between)
+  }
+
   @Test(arguments: Kind.allCases)
   func `stopped and resumed it comes to the bits of one that never was`(kind: Kind) throws {
     let whole = try make(kind)

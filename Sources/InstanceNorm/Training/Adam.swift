@@ -45,10 +45,10 @@ public class Adam: Optimizer {
   public override final var stateTensorCount: Int { 2 }
 
   public override final func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {
-    try check(variable, state)
+    var gradient = try gradient(of: variable, beside: state)
     guard number > 0 else { throw OptimizerError.argument(name: "number", expected: "1 or more", got: "\(number)") }
     let rate = scheduledLearnRate
-    var gradient = try variable.data.agreeing(variable.grad, "Adam's step")
+    gradient = try variable.data.agreeing(gradient, "Adam's step")
     if weightDecay > 0 {
       if isDecoupled {
         try variable.data.scale(by: 1 - rate * weightDecay)

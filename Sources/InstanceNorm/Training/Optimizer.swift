@@ -75,24 +75,27 @@ open class Optimizer {
     try Self.requireVariables(of: module)
     slots = try module.variables.map { name, variable in
       let state = try (0..<max(stateTensorCount, 0)).map { _ in
-        let grad = variable.grad
-        return try Tensor(repeating: 0, shape: grad.shape, dtype: grad.dtype, layout: grad.layout, on: grad.device)
+        let data = variable.data
+        return try Tensor(repeating: 0, shape: data.shape, dtype: data.dtype, layout: data.layout, on: data.device)
       }
       return Slot(name: name, variable: variable, state: state)
     }
     stepCount = 0
   }
 
-  /// Takes one step by some gradients, which become the variables' own. Variables that they are not by stay as they are.
+  /// Takes one step by some gradients. Variables that they are not by stay as they are, and so does what backward passes
+  /// left as any variable's own gradient.
   ///
   /// - Throws: as ``update()`` does.
   public func update(_ gradients: Gradients) throws {
-    guard let gradients = slots?.map({ gradients[$0.variable] }) else { throw OptimizerError.notSetUp }
-    try update(by: gradients)
+    guard let own = slots?.map(\.variable.grad) else { throw OptimizerError.notSetUp }
+    defer { for (slot, own) in zip(slots ?? [], own) { slot.variable.grad = own } }
+    try update(by: slots?.map { gradients[$0.variable] } ?? [])
   }
 
   /// Takes one step with all variables of modules that are in training mode, and not frozen, by the gradients that their
-  /// backward passes left. Where these have moved to another device, the optimizer's state follows.
+  /// backward passes left; those without one stay as they are. Where variables have moved to another device, the
+  /// optimizer's state follows.
   ///
   /// - Throws: ``OptimizerError/notSetUp`` before ``setup(on:)``; ``OptimizerError/notFinite(variable:step:)`` where
   ///   gradients are checked; `TensorError` when the variables are no longer of the shape and type that they were of
@@ -111,9 +114,7 @@ open class Optimizer {
       slots[index].state = try slots[index].state.map { try $0.device == device ? $0 : $0.to(device) }
     }
     // All of them before any changes, so that a step is taken whole or not at all.
-    for (slot, gradient) in zip(slots, gradients) {
-      try check(slot.variable, slot.state, gradient ?? slot.variable.grad)
-    }
+    for (slot, gradient) in zip(slots, gradients) { try check(slot.variable, slot.state, gradient) }
     let taken = slots.indices.filter { slots[$0].variable.isReached && gradients[$0] != nil }
     let scale = try clipScale(of: taken.compactMap { index in gradients[index].map { (slots[index].name, $0) } })
     for (slot, gradient) in zip(slots, gradients) {
@@ -124,7 +125,7 @@ open class Optimizer {
     defer { self.slots = slots }
     for index in taken {
       let variable = slots[index].variable
-      if scale < 1 { try variable.grad.scale(by: scale) }
+      if scale < 1 { try variable.grad?.scale(by: scale) }
       try step(variable, state: &slots[index].state, number: stepCount + 1)
     }
     stepCount += 1
@@ -141,12 +142,26 @@ open class Optimizer {
     return clipNorm.map { min(1, $0 / (norm.value + 1e-6)) } ?? 1
   }
 
-  /// Refuses a gradient or state that does not fit the variable.
-  final func check(_ variable: Variable, _ state: [Tensor], _ gradient: Tensor? = nil) throws {
+  /// The gradient that ``step(_:state:number:)`` goes by.
+  ///
+  /// - Throws: `TensorError` when it, or the state, does not fit the variable; ``OptimizerError/argument(name:expected:got:)``
+  ///   where there is none.
+  public final func gradient(of variable: Variable, beside state: [Tensor]) throws -> Tensor {
+    guard let gradient = variable.grad else {
+      throw OptimizerError.argument(
+        name: "variable", expected: "one with a gradient", got: "'\(variable.name)' without")
+    }
+    try check(variable, state, gradient)
+    return gradient
+  }
+
+  private func check(_ variable: Variable, _ state: [Tensor], _ gradient: Tensor?) throws {
     guard state.count == max(stateTensorCount, 0) else {
       throw OptimizerError.argument(name: "state", expected: "\(stateTensorCount) tensors", got: "\(state.count)")
     }
-    for tensor in state + [gradient ?? variable.grad] { _ = try variable.data.agreeing(tensor, "the optimizer's step") }
+    for tensor in state + [gradient].compactMap({ $0 }) {
+      _ = try variable.data.agreeing(tensor, "the optimizer's step")
+    }
   }
 
   static func requireVariables(of module: Module) throws {

@@ -35,18 +35,18 @@ public final class SGD: Optimizer {
   public override var stateTensorCount: Int { momentum > 0 ? 1 : 0 }
 
   public override func step(_ variable: Variable, state: inout [Tensor], number: Int) throws {
-    try check(variable, state)
+    let gradient = try gradient(of: variable, beside: state)
     let rate = scheduledLearnRate
     // What is left of the data by a step along its own decay.
     let kept = 1 - rate * weightDecay
     guard momentum > 0 else {
-      try variable.data.combine(-rate, variable.grad, beta: kept)
+      try variable.data.combine(-rate, gradient, beta: kept)
       return
     }
-    try state[0].combine(1, variable.grad, beta: momentum)
+    try state[0].combine(1, gradient, beta: momentum)
     if weightDecay > 0 { try state[0].combine(weightDecay, variable.data) }
     if nesterov {
-      try variable.data.combine(-rate, variable.grad, beta: kept)
+      try variable.data.combine(-rate, gradient, beta: kept)
       try variable.data.combine(-rate * momentum, state[0])
     } else {
       try variable.data.combine(-rate, state[0])

@@ -25,8 +25,8 @@ public final class Variable: @unchecked Sendable {
     }
   }
 
-  /// The gradient, of the same shape and dtype, as a module's backward pass leaves it; zeros at first.
-  public var grad: Tensor
+  /// The gradient, of the same shape and dtype, as a module's backward pass leaves it; nil before there was one.
+  public var grad: Tensor?
 
   /// Whether gradients reach it, in training. A frozen variable is a constant to losses and optimizers, whatever mode its
   /// module is in.
@@ -38,11 +38,9 @@ public final class Variable: @unchecked Sendable {
   /// Whether gradients reach it now.
   package var isReached: Bool { isTrained && isInTraining }
 
-  /// - Throws: `TensorError.outOfMemory(byteCount:)` for the gradient.
-  public init(name: String, data: Tensor) throws {
+  public init(name: String, data: Tensor) {
     self.name = name
     values = data
-    grad = try Tensor(zerosLike: data)
     values.origin = leaf
     leaf.stand(for: self)
   }

@@ -90,7 +90,7 @@ import Testing
   private final class Named: Module {
     let point: Variable
     init(_ data: Tensor) throws {
-      point = try Variable(name: "point", data: data)
+      point = Variable(name: "point", data: data)
       super.init()
       setVar(point)
     }

@@ -8,7 +8,7 @@ import Testing
   private final class Points: Module {
     init(_ starts: [Tensor]) throws {
       super.init()
-      for (index, start) in starts.enumerated() { setVar(try Variable(name: "point\(index)", data: start)) }
+      for (index, start) in starts.enumerated() { setVar(Variable(name: "point\(index)", data: start)) }
     }
 
     var points: [Variable] { variables.map(\.variable) }
@@ -78,7 +78,7 @@ import Testing
     gradients[module.points[2]] = try Tensor([value] as [Float])
     #expect(throws: OptimizerError.notFinite(variable: "point1", step: 2)) { try adam.update(gradients) }
     for point in module.points {
-      #expect(try point.data.doubles.allSatisfy { $0 == 0 } && point.grad.doubles.allSatisfy { $0 == 0 })
+      #expect(try point.data.doubles.allSatisfy { $0 == 0 } && point.grad == nil)
     }
     #expect(adam.stepCount == 1)
     // One that no step would take does not matter.
