@@ -11,6 +11,20 @@ public class LossNetwork: Network {
   /// What features are called, `relu1_1` and so on, in their order.
   public let names: [String]
 
+  /// Which of 2x2 values stays where a network halves the size. (``WaveletNetwork`` has its own way.)
+  public enum Pooling: String, CaseIterable, Sendable {
+    /// The greatest, with which these networks were trained.
+    case max
+    /// Their mean, with which the gradient reaches all of them and not one: paintings come out smoother, without rows of
+    /// dots along edges (Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks", 2016).
+    case average
+  }
+
+  /// How sizes are halved. A network that a file or a constructor makes has ``Pooling/max``.
+  public final var pooling = Pooling.max {
+    didSet { reset() }
+  }
+
   init(names: [String], inMaps: Int, name: String?, _ arguments: [String: Blueprint.Argument]) {
     self.names = names
     super.init(inMaps: inMaps, name: name, arguments)
@@ -47,6 +61,13 @@ public class LossNetwork: Network {
     guard let deepest = places.max() else { return [] }
     let found = try features(of: data.to(.nhwc), through: deepest)
     return try places.map { try found[$0].to(data.layout) }
+  }
+
+  final func halved(_ x: Tensor) throws -> Tensor {
+    switch pooling {
+    case .max: try x.maxPooled(2)
+    case .average: try x.averagePooled(2)
+    }
   }
 
   /// The features from the first to that of a number, of data whose maps are last.

@@ -12,7 +12,7 @@ import InstanceNorm
 /// | 3x3 | 128 | H/8 x W/8 |
 ///
 /// The first makes the network's numbers of a picture of 0 to 1. The others are of a picture that is mirrored at its edges
-/// and are followed by ReLU; the greatest of 2x2 values is taken where the size is halved. Names in files are those of
+/// and are followed by ReLU; the greatest of 2x2 values is taken where the size is halved, or their mean (``LossNetwork/pooling``). Names in files are those of
 /// `SmallEncoder4_16x_aux` and its like in MingSun-Tse/Collaborative-Distillation: `conv0.weight`, `conv11.weight`. Those
 /// that are there for the distillation alone (`conv11_aux`) are passed over.
 public final class SmallVGG19: LossNetwork, SavedNetwork {
@@ -63,7 +63,7 @@ public final class SmallVGG19: LossNetwork, SavedNetwork {
   override func features(of x: Tensor, through deepest: Int) throws -> [Tensor] {
     var (x, found) = (try conv0(x), [Tensor]())
     for (place, conv) in zip(Self.places, convs.prefix(deepest + 1)) {
-      if place.0 > 1, place.1 == 1 { x = try x.maxPooled(2) }
+      if place.0 > 1, place.1 == 1 { x = try halved(x) }
       x = try conv(x).relu()
       found.append(x)
     }

@@ -9,16 +9,17 @@ import InstanceNorm
 ///
 /// Both are relative to the style's own features, so that weights mean the same with every network, at every layer.
 public struct StyleLoss {
-  public let network: LossNetwork
   public let styleLayers: [String]
-  public let contentLayers: [String]
+  /// By features, which are relative to the styles'.
+  public let content: PerceptualLoss
 
   /// Of each layer, (S, C, C).
   package let grams: [Tensor]
   /// Of each layer, (S, 1, 1): 1 / |G|^2.
   private let styleFactors: [Tensor]
-  /// Of each layer.
-  private let contentFactors: [Double]
+
+  public var network: LossNetwork { content.network }
+  public var contentLayers: [String] { content.layers }
 
   /// S.
   public var numOfStyles: Int { grams[0].shape[0] }
@@ -46,7 +47,7 @@ public struct StyleLoss {
       throw ModuleError.argument(
         module: "StyleLoss", name: name, expected: network.names.joined(separator: ", "), got: "none")
     }
-    (self.network, self.styleLayers, self.contentLayers) = (network, styleLayers, contentLayers)
+    self.styleLayers = styleLayers
     let features = try styles.map {
       try network.features(of: network.values(of: $0.to(.nhwc)), at: styleLayers + contentLayers)
     }
@@ -57,10 +58,11 @@ public struct StyleLoss {
       // A style without anything in it has nothing that it could be relative to.
       try 1 / ($0.square().sum(over: [1, 2], keepingAxes: true) + 1e-30)
     }
-    contentFactors = try contentLayers.indices.map { layer in
+    let contentFactors = try contentLayers.indices.map { layer in
       let squares = try features.map { try $0[styleLayers.count + layer].square().mean().scalar() }
       return 1 / max(squares.reduce(0, +) / Double(squares.count), 1e-30)
     }
+    content = try PerceptualLoss(network: network, layers: contentLayers, factors: contentFactors)
   }
 
   /// - Parameters:
@@ -82,14 +84,7 @@ public struct StyleLoss {
       let difference = try found[layer].gramMatrix() - rows(grams[layer])
       return try (difference.square() * rows(styleFactors[layer])).sum()
     }
-    let ofContent = try contentLayers.indices.map { layer in
-      try contentFactors[layer] * meanSquaredError(found[styleLayers.count + layer], wanted[layer])
-    }
-    return Parts(
-      content: try Self.mean(of: ofContent), style: try Self.mean(of: ofStyle) / Double(styles.count))
-  }
-
-  private static func mean(of terms: [Tensor]) throws -> Tensor {
-    try terms.dropFirst().reduce(terms[0]) { try $0 + $1 } / Double(terms.count)
+    let style = try ofStyle.dropFirst().reduce(ofStyle[0]) { try $0 + $1 } / Double(ofStyle.count * styles.count)
+    return Parts(content: try content.distance(Array(found[styleLayers.count...]), from: wanted), style: style)
   }
 }

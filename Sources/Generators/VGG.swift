@@ -6,7 +6,8 @@ import InstanceNorm
 ///     let vgg = try VGG16(contentsOf: "vgg16.pth")
 ///     let features = try vgg.features(of: VGG.normalized(picture), at: ["relu1_2", "relu2_2", "relu3_3"])
 ///
-/// All are 3x3 and followed by ReLU; after each stage the greatest of 2x2 values is taken:
+/// All are 3x3 and followed by ReLU; after each stage the greatest of 2x2 values is taken, or their mean
+/// (``LossNetwork/pooling``):
 ///
 /// | stage | maps, for width 1 | 3x3 of VGG16 | of VGG19 |
 /// | --- | --- | --- | --- |
@@ -60,7 +61,7 @@ public class VGG: LossNetwork {
   override func features(of data: Tensor, through deepest: Int) throws -> [Tensor] {
     var (x, found) = (data, [Tensor]())
     for layer in features.modules {
-      x = try layer(x)
+      x = try layer is MaxPool2D ? halved(x) : layer(x)
       if layer is ReLU { found.append(x) }
       if found.count > deepest { break }
     }
@@ -72,7 +73,9 @@ public class VGG: LossNetwork {
     return try features.dataShape(from: shape)
   }
 
-  override func layers(_ x: Tensor) throws -> Tensor { try features(x) }
+  override func layers(_ x: Tensor) throws -> Tensor {
+    try halved(features(of: x, through: names.count - 1)[names.count - 1])
+  }
 
   /// What a file says of a network of so many convolutions in stages; nil where it is of others.
   static func blueprint(stages: [Int], in file: StateDict) -> Blueprint? {

@@ -26,6 +26,12 @@ struct TrainStyle: ParsableCommand {
         + "one that comes with the package)", valueName: "file"))
   var lossNetwork: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Which of 2x2 values a VGG keeps where it halves the size: their average, or the max that it was trained with, which "
+        + "leaves rows of dots along edges."))
+  var pooling = LossNetwork.Pooling.average
+
   @Option(parsing: .unconditional, help: "How much paintings are held to the pictures.")
   var contentWeight = 1.0
 
@@ -68,6 +74,7 @@ struct TrainStyle: ParsableCommand {
     try AtomicFile.check(options.output)
     let device = try options.place.device()
     let judge = try lossNetwork.map { try LossNetwork.load(contentsOf: $0) } ?? LossNetwork.embedded()
+    judge.pooling = pooling
     try judge.to(device)
     let loss = try StyleLoss(network: judge, styles: styles.map { try style($0).to(device) })
     // With grey at 0, what it paints at first is grey, from where no colour is far.
@@ -125,3 +132,5 @@ struct TrainStyle: ParsableCommand {
     return try picture.resized(to: [side(height), side(width)], mode: .smooth)
   }
 }
+
+extension LossNetwork.Pooling: ExpressibleByArgument {}
