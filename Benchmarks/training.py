@@ -153,7 +153,7 @@ def here(kind, folder):
     command = [arguments.tool, "train", kind]
     if kind == "style":
         command += [str(ROOT / "Documentation/Pictures/style.jpg"), "--pictures", pictures]
-        command += ["--loss-network", str(folder / "judge.safetensors")]
+        command += ["--loss-network", str(folder / "judge.safetensors"), "--pooling", "max"]
     else:
         command += [pictures, pictures]
     command += options + ["--batch", str(batch), "--size", str(size), "--steps", str(arguments.steps), "--json"]

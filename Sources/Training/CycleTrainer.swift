@@ -111,7 +111,11 @@ public final class CycleTrainer: Trainer {
     var losses: Losses = [:]
     var made: (a: Tensor, b: Tensor)?
     let (_, gradients) = try valueAndGradients(of: forth, back) {
-      let (madeB, madeA) = (try forth(a), try back(b))
+      let hasIdentity = identityWeight > 0
+      let (ofForth, ofBack) = (
+        try forth.together(hasIdentity ? [a, b] : [a]), try back.together(hasIdentity ? [b, a] : [b])
+      )
+      let (madeB, madeA) = (ofForth[0], ofBack[0])
       made = (madeA.withoutOrigin, madeB.withoutOrigin)
       let fooled =
         try adversarial.generator(fake: discriminatorOfB(madeB))
@@ -120,8 +124,8 @@ public final class CycleTrainer: Trainer {
       try losses.append("adversarial", fooled.scalar())
       try losses.append("cycle", cycle.scalar())
       var total = try fooled + cycleWeight * cycle
-      if identityWeight > 0 {
-        let identity = try meanAbsoluteError(back(a), a) + meanAbsoluteError(forth(b), b)
+      if hasIdentity {
+        let identity = try meanAbsoluteError(ofBack[1], a) + meanAbsoluteError(ofForth[1], b)
         try losses.append("identity", identity.scalar())
         total = try total + cycleWeight * identityWeight * identity
       }
@@ -138,9 +142,12 @@ public final class CycleTrainer: Trainer {
   private func trainDiscriminators(_ real: (a: Tensor, b: Tensor), _ made: (a: Tensor, b: Tensor)) throws -> Double {
     let shown = (a: try poolOfA.exchange(made.a), b: try poolOfB.exchange(made.b))
     let (loss, gradients) = try valueAndGradients(of: discriminatorOfA, discriminatorOfB) {
-      let ofA = try adversarial.discriminator(real: discriminatorOfA(real.a), fake: discriminatorOfA(shown.a))
-      let ofB = try adversarial.discriminator(real: discriminatorOfB(real.b), fake: discriminatorOfB(shown.b))
-      return try 0.5 * (ofA + ofB)
+      let (ofA, ofB) = (
+        try discriminatorOfA.together([real.a, shown.a]), try discriminatorOfB.together([real.b, shown.b])
+      )
+      return try 0.5
+        * (adversarial.discriminator(real: ofA[0], fake: ofA[1])
+          + adversarial.discriminator(real: ofB[0], fake: ofB[1]))
     }
     let value = try loss.scalar()
     try discriminatorOptimizer.update(gradients)

@@ -92,9 +92,10 @@ public final class PairTrainer: Trainer {
   /// - Returns: the loss before the step.
   private func trainDiscriminator(_ input: Tensor, _ target: Tensor, _ made: Tensor) throws -> Double {
     let (loss, gradients) = try valueAndGradients(of: discriminator) {
-      let real = try discriminator(.concatenated([input, target], along: 1))
-      let fake = try discriminator(.concatenated([input, made], along: 1))
-      return try 0.5 * adversarial.discriminator(real: real, fake: fake)
+      let patches = try discriminator.together([
+        .concatenated([input, target], along: 1), .concatenated([input, made], along: 1),
+      ])
+      return try 0.5 * adversarial.discriminator(real: patches[0], fake: patches[1])
     }
     let value = try loss.scalar()
     try discriminatorOptimizer.update(gradients)
