@@ -64,6 +64,14 @@ extension Blueprint {
     }
   }
 
+  /// nil for null, or where there is none.
+  public func optionalBool(_ name: String) throws -> Bool? {
+    switch scheme[name] {
+    case .null, nil: nil
+    default: try bool(name)
+    }
+  }
+
   /// A whole number, or one of rows and one of columns.
   ///
   /// - Parameter usual: where there is none; nil to throw then.

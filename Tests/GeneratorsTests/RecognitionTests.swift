@@ -40,6 +40,27 @@ import Testing
     }
   }
 
+  @Test(arguments: ["resnet_batch", "resnet_instance"])
+  func `blocks that were trained with dropout have another number in their names`(name: String) throws {
+    let golden = try GoldenNetwork(name)
+    let without = try golden.load()
+    var weights: [String: Tensor] = [:]
+    for (name, tensor) in try golden.weights() {
+      let moved = name.replacing("conv_block.6.", with: "conv_block.7.").replacing(
+        "conv_block.5.", with: "conv_block.6.")
+      weights[moved] = tensor
+    }
+    #expect(weights.keys.contains("model.10.conv_block.6.weight"))
+    try SafetensorsFile.write(weights, to: golden.path)
+    let with = try Architecture.load(contentsOf: golden.path)
+    #expect((with as? ResNetGenerator)?.countsDropout == true && with.notes.isEmpty)
+    let x = try golden["x"].to(.float32)
+    #expect(try bits(with(x)) == bits(without(x)))
+    let path = golden.folder.file("saved.safetensors")
+    try with.save(to: path)
+    #expect(try bits(Architecture.load(contentsOf: path)(x)) == bits(without(x)))
+  }
+
   @Test func `our own files keep what shapes do not tell`() throws {
     let folder = TemporaryFolder()
     let path = folder.file("a.safetensors")
