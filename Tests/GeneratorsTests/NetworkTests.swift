@@ -51,6 +51,23 @@ import Testing
     }
   }
 
+  @Test func `Winograd's convolutions keep whole networks within 2e-5 of their range`() throws {
+    let networks: [Generator] = try withInitialValues(seed: 7) {
+      [try TransformerNet(width: 8, blocks: 2), try ResNetGenerator(width: 8, blocks: 2)]
+    }
+    for network in networks {
+      network.evalMode()
+      let picture = try Tensor.randomUniform([1, 3, 48, 48], seed: 1)
+      let x = try network.valueRange.values(of: picture)
+      let (fast, direct) = (try network.plan(for: x.shape)(x), try network.plan(for: x.shape, precision: .exact)(x))
+      #expect(try bits(fast) != bits(direct), "\(network.label) has no such convolution")
+      try network.calcMode(.float64)
+      let reference = try network(x.to(.float64)).doubles
+      let range = (reference.max() ?? 0) - (reference.min() ?? 0)
+      for (value, expected) in try zip(fast.doubles, reference) { #expect(abs(value - expected) <= 2e-5 * range) }
+    }
+  }
+
   @Test(arguments: ["transformer", "conditional", "adain", "resnet_instance", "unet_instance"])
   func `a picture of any size has a result of its size`(name: String) throws {
     let golden = try GoldenNetwork(name)
