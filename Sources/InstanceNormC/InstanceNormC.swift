@@ -160,7 +160,7 @@ private nonisolated(unsafe) let instructionSet: UnsafePointer<CChar>? = {
 @c @implementation
 public func instnorm_prepare() {
   _ = instnorm_instruction_set()
-  _ = CPUBackend.shared.kernels
+  _ = CPUBackend.shared.normKernels
   _ = Workers.shared
   _ = MemoryPool.shared
 }

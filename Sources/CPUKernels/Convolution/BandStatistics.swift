@@ -5,7 +5,7 @@ import Tensors
 /// Means and variances of a convolution's results, taken of each band of rows while it is in cache, and merged: those of
 /// bands are of (N, bands, 2, C), in float64.
 struct BandStatistics {
-  private let kernels: Kernels
+  private let kernels: NormKernels
   private let maps: Int
   private let pitch: Int
   private let bands: Int
@@ -16,7 +16,7 @@ struct BandStatistics {
 
   private static func padded(_ maps: Int) -> Int { (maps + 15) / 16 * 16 }
 
-  init(_ kernels: Kernels, images: Int, bands: Int, maps: Int, _ memory: UnsafeMutablePointer<Double>) {
+  init(_ kernels: NormKernels, images: Int, bands: Int, maps: Int, _ memory: UnsafeMutablePointer<Double>) {
     self.kernels = kernels
     self.maps = maps
     self.bands = bands
@@ -38,7 +38,7 @@ struct BandStatistics {
     let shift = (square + pitch).withMemoryRebound(to: Float.self, capacity: pitch) { $0 }
     let means = memory + (image * bands + band) * 2 * pitch
     let variances = means + pitch
-    let table = kernels.table.pointee
+    let table = kernels.table
     table.pixel_shifts(.float32, pixels, count, maps, min(count, 16), shift)
     for _ in 0..<2 {
       sum.update(repeating: 0, count: 2 * pitch)
@@ -70,6 +70,6 @@ struct BandStatistics {
         invStd[map] += part * (means[pitch + map] + distance * distance)
       }
     }
-    kernels.table.pointee.inverses(maps, epsilon, invStd, invStd)
+    kernels.table.inverses(maps, epsilon, invStd, invStd)
   }
 }

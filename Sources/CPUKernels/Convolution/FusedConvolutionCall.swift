@@ -116,15 +116,15 @@ package final class ConvolutionWeights: Sendable {
 extension CPUBackend {
   /// Whether it runs fused convolutions of a type.
   package func fusesConvolutions(of dtype: DType) -> Bool {
-    convolutionKernels != nil && elementKernels != nil && kernels != nil && dtype == .float32
+    convolutionKernels != nil && elementKernels != nil && normKernels != nil && dtype == .float32
   }
 
   /// - Parameter weights: that are the same in every run; nil where they are not.
   package func run(_ call: FusedConvolutionCall, _ weights: ConvolutionWeights?) throws(TensorError) {
-    guard let convolutionKernels, let elementKernels, let kernels else { return }
+    guard let convolutionKernels, let elementKernels, let normKernels else { return }
     try FusedConvolution(
       call: call, correlation: call.correlation, kernels: convolutionKernels, elementKernels: elementKernels,
-      normKernels: kernels, backend: self
+      normKernels: normKernels, backend: self
     ).run(weights)
   }
 }
@@ -134,7 +134,7 @@ private struct FusedConvolution {
   let correlation: Correlation
   let kernels: ConvolutionKernels
   let elementKernels: ElementKernels
-  let normKernels: Kernels
+  let normKernels: NormKernels
   let backend: CPUBackend
 
   private func pack() throws(TensorError) -> PackedWeights {
@@ -177,7 +177,7 @@ private struct FusedConvolution {
       var parameters = norm_parameters(
         picture: image, of: planes, mean: normalization.mean + image * c.inputMaps,
         invStd: normalization.invStd + image * c.inputMaps, normalization.scale, normalization.bias)
-      missing += normKernels.table.pointee.affines(
+      missing += normKernels.table.affines(
         &parameters, c.inputMaps, shift + image * pitch, gain + image * pitch, offset + image * pitch)
     }
     if missing == 0 {

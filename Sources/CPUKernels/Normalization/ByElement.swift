@@ -101,7 +101,7 @@ struct ElementNorm: NormWithStatistics {
 
   /// Normalises a call that has parameters by element; false where that has another way.
   static func run(
-    _ call: NormCall, _ kernels: Kernels?, on backend: CPUBackend, threads: Int
+    _ call: NormCall, _ kernels: NormKernels?, on backend: CPUBackend, threads: Int
   ) throws(TensorError) -> Bool {
     guard call.output != nil, let tuned = TunedForm(kernels, elementsOf: call),
       let sets = try ElementSets.of(call.planes, call.sharing, call.scale, call.bias)
@@ -130,7 +130,7 @@ struct ElementNorm: NormWithStatistics {
       }
       let start = (set * lookup.size + range.lowerBound) * tuned.valueBytes
       var form = tuned.form
-      tuned.kernels.table.pointee.normalize_elements(
+      tuned.kernels.table.normalize_elements(
         &form, call.input + start, call.residual.map { $0 + start }, output + start, range.count, &elements)
     }
   }

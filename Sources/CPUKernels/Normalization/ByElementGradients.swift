@@ -11,7 +11,7 @@ struct ElementGradients {
 
   /// Takes all gradients of a call that has parameters by element, those of the parameters too; false where that has
   /// another way.
-  static func run(_ call: NormGradientCall, _ kernels: Kernels?, threads: Int) throws(TensorError) -> Bool {
+  static func run(_ call: NormGradientCall, _ kernels: NormKernels?, threads: Int) throws(TensorError) -> Bool {
     guard let tuned = TunedForm(kernels, elementsOf: call),
       let sets = try ElementSets.of(call.planes, call.sharing, call.scale, call.bias)
     else { return false }
@@ -66,7 +66,7 @@ struct ElementGradients {
     let start = (set * lookup.size + range.lowerBound) * tuned.valueBytes
     if var elements = elements(set, from: range.lowerBound) {
       var form = tuned.form
-      tuned.kernels.table.pointee.add_element_gradients(
+      tuned.kernels.table.add_element_gradients(
         &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, range.count, &elements,
         products, sums)
     } else {
@@ -125,7 +125,7 @@ struct ElementGradients {
       guard var elements = elements(set, from: range.lowerBound) else { return }
       let start = (set * lookup.size + range.lowerBound) * tuned.valueBytes
       var form = tuned.form
-      tuned.kernels.table.pointee.element_gradient(
+      tuned.kernels.table.element_gradient(
         &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, dx + start,
         call.residualGradient.map { $0 + start }, range.count, &elements, taken, slope)
     }
@@ -135,7 +135,7 @@ struct ElementGradients {
     guard var elements = elements(set, from: range.lowerBound) else { return norm_gradient_sums() }
     let start = (set * lookup.size + range.lowerBound) * tuned.valueBytes
     var form = tuned.form
-    return tuned.kernels.table.pointee.element_gradient_sums(
+    return tuned.kernels.table.element_gradient_sums(
       &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, range.count, &elements)
   }
 

@@ -17,11 +17,11 @@ extension CPUBackend {
 
   /// - Parameter threads: how many it may use.
   func normalize(_ call: NormCall, threads: Int) throws(TensorError) {
-    if try ElementNorm.run(call, kernels, on: self, threads: threads) { return }
+    if try ElementNorm.run(call, normKernels, on: self, threads: threads) { return }
     if call.planes.areContiguous {
-      if let small = SmallPlanes(call, kernels, streamed: streamed) { return try small.run(on: self, threads: threads) }
-      if let tuned = TunedPlanes(call, kernels, streamed: streamed) { return try tuned.run(on: self, threads: threads) }
-    } else if let tuned = TunedPictures(call, kernels, streamed: streamed) {
+      if let small = SmallPlanes(call, normKernels, streamed: streamed) { return try small.run(on: self, threads: threads) }
+      if let tuned = TunedPlanes(call, normKernels, streamed: streamed) { return try tuned.run(on: self, threads: threads) }
+    } else if let tuned = TunedPictures(call, normKernels, streamed: streamed) {
       return try tuned.run(on: self, threads: threads)
     }
     try PlainNorm(call).run(on: self, threads: threads)
@@ -39,7 +39,7 @@ extension CPUBackend {
 
   /// Leaves in the call the planes that the sums are of, and what is still to be made of these.
   private func takeGradient(_ call: inout NormGradientCall, threads: Int) throws(TensorError) {
-    if try ElementGradients.run(call, kernels, threads: threads) {
+    if try ElementGradients.run(call, normKernels, threads: threads) {
       (call.scaleGradient, call.biasGradient) = (nil, nil)
       return
     }
@@ -48,7 +48,7 @@ extension CPUBackend {
       try PlainNormGradient(call).sumByElement(scale: gradients.scale, bias: gradients.bias, threads: threads)
     }
     if call.planes.areContiguous {
-      if let small = SmallPlaneGradients(call, kernels, streamed: streamed) {
+      if let small = SmallPlaneGradients(call, normKernels, streamed: streamed) {
         if small.isBatch {
           try small.runOnBatch(threads: threads)
           call.planes = call.planes.ofFirstPicture
@@ -56,8 +56,8 @@ extension CPUBackend {
         }
         return try small.run(threads: threads)
       }
-      if let tuned = TunedPlaneGradients(call, kernels, streamed: streamed) { return try tuned.run(threads: threads) }
-    } else if let tuned = TunedPictureGradients(call, kernels, streamed: streamed) {
+      if let tuned = TunedPlaneGradients(call, normKernels, streamed: streamed) { return try tuned.run(threads: threads) }
+    } else if let tuned = TunedPictureGradients(call, normKernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }
     try PlainNormGradient(call).run(threads: threads)

@@ -7,7 +7,7 @@ struct SmallPlaneGradients: NormGradientPasses {
   let call: NormGradientCall
   private let tuned: TunedForm
 
-  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
+  init?(_ call: NormGradientCall, _ kernels: NormKernels?, streamed: Int) {
     guard call.planes.areSmall, let tuned = TunedForm(kernels, call, streamed: streamed),
       norm_parameters.areAlike(call.scale, call.bias)
     else { return nil }
@@ -69,7 +69,7 @@ struct SmallPlaneGradients: NormGradientPasses {
       var form = tuned.form
       var parameters = parameters(some.lowerBound)
       let (plane, index) = (some.lowerBound, some.lowerBound - range.lowerBound)
-      return tuned.kernels.table.pointee.planes_gradient_sums(
+      return tuned.kernels.table.planes_gradient_sums(
         &form, address(call.gradient, plane), address(call.input, plane), call.residual.map { address($0, plane) },
         call.planes.size, some.count, &parameters, sums + index, products + index, largest + index)
     } plainly: {
@@ -93,7 +93,7 @@ struct SmallPlaneGradients: NormGradientPasses {
       var means = norm_means(
         gradient: means.gradient + index, product: means.product + index, largest: means.largest + index,
         size: means.size)
-      return tuned.kernels.table.pointee.planes_gradient(
+      return tuned.kernels.table.planes_gradient(
         &form, address(call.gradient, plane), address(call.input, plane), call.residual.map { address($0, plane) },
         call.inputGradient.map { address($0, plane) }, call.residualGradient.map { address($0, plane) },
         call.planes.size, some.count, &parameters, &means)

@@ -7,7 +7,7 @@ struct SmallPlanes: NormWithStatistics {
   let call: NormCall
   private let tuned: TunedForm
 
-  init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
+  init?(_ call: NormCall, _ kernels: NormKernels?, streamed: Int) {
     guard call.planes.areSmall, let tuned = TunedForm(kernels, call, streamed: streamed),
       norm_parameters.areAlike(call.scale, call.bias)
     else { return nil }
@@ -33,7 +33,7 @@ struct SmallPlanes: NormWithStatistics {
           let some = start..<min(start + length, range.upperBound)
           let mean = call.mean.map { $0 + start } ?? room.baseAddress!
           let invStd = call.invStd.map { $0 + start } ?? room.baseAddress! + Planes.mostInStep
-          tuned.kernels.table.pointee.planes_statistics(
+          tuned.kernels.table.planes_statistics(
             tuned.form.type, address(call.input, start), call.planes.size, some.count, call.epsilon, mean, invStd)
           try normalize(some, mean, invStd) { $0.run($1, block: $2) }
         }
@@ -61,7 +61,7 @@ struct SmallPlanes: NormWithStatistics {
       let first = range.lowerBound
       var parameters = norm_parameters(
         call.planes, first, mean: mean + (first - start), invStd: invStd + (first - start), call.scale, call.bias)
-      return tuned.kernels.table.pointee.normalize_planes(
+      return tuned.kernels.table.normalize_planes(
         &form, address(call.input, first), call.residual.map { address($0, first) }, address(output, first),
         call.planes.size, range.count, &parameters)
     }
@@ -96,7 +96,6 @@ struct SmallPlanes: NormWithStatistics {
   private func runOnBatch(_ maps: Range<Int>, _ room: UnsafeMutablePointer<Double>) throws(TensorError) {
     guard let mean = call.mean, let invStd = call.invStd else { return }
     let planes = call.planes
-    let table = tuned.kernels.table
     let width = BatchShare.most
     let shifts = UnsafeMutableRawPointer(room).assumingMemoryBound(to: Float.self)
     let (sums, squares) = (room + width, room + 2 * width)
@@ -104,11 +103,11 @@ struct SmallPlanes: NormWithStatistics {
     func takeMoments() -> Bool {
       sums.update(repeating: 0, count: 2 * width)
       for image in 0..<planes.images {
-        table.pointee.planes_moments(
+        tuned.kernels.table.planes_moments(
           tuned.form.type, address(call.input, image * planes.maps + maps.lowerBound), planes.size, maps.count,
           shifts, sums, squares)
       }
-      return table.pointee.moments(
+      return tuned.kernels.table.moments(
         maps.count, Double(planes.images * planes.size), shifts, sums, squares, means, variances)
     }
     shifts.update(repeating: 0, count: width)
@@ -126,7 +125,7 @@ struct SmallPlanes: NormWithStatistics {
     for index in 0..<maps.count where variances[index] == .infinity {
       (means[index], variances[index]) = (.nan, .nan)
     }
-    table.pointee.inverses(maps.count, call.epsilon, variances, variances)
+    tuned.kernels.table.inverses(maps.count, call.epsilon, variances, variances)
     for image in 0..<planes.images {
       let first = image * planes.maps + maps.lowerBound
       (mean + first).update(from: means, count: maps.count)

@@ -9,7 +9,7 @@ struct TunedPlanes {
   private let segments: Segments
   private let size: PlaneSize
 
-  init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
+  init?(_ call: NormCall, _ kernels: NormKernels?, streamed: Int) {
     guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
@@ -86,7 +86,7 @@ struct TunedPlanes {
 
   private func moments(of plane: Int, segment: Int, shift: Float) -> norm_moments {
     let range = segments[segment]
-    return tuned.kernels.table.pointee.plane_moments(
+    return tuned.kernels.table.plane_moments(
       tuned.form.type, address(call.input, plane, range.lowerBound), range.count, shift)
   }
 
@@ -111,7 +111,7 @@ struct TunedPlanes {
       withUnsafePointer(to: gain) { gain in
         withUnsafePointer(to: offset) { offset in
           var pointers = norm_affine(shift: shift, gain: gain, offset: offset)
-          tuned.kernels.table.pointee.normalize(
+          tuned.kernels.table.normalize(
             &form, address(call.input, plane, start), call.residual.map { address($0, plane, start) },
             address(output, plane, start), range.count, 1, 0, &pointers, ahead.map { address(call.input, $0) })
         }

@@ -8,7 +8,7 @@ struct TunedPictures {
   private let tuned: TunedForm
   private let segments: Segments
 
-  init?(_ call: NormCall, _ kernels: Kernels?, streamed: Int) {
+  init?(_ call: NormCall, _ kernels: NormKernels?, streamed: Int) {
     guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
@@ -23,7 +23,7 @@ struct TunedPictures {
     ) { (image, room, shares) throws(TensorError) in
       takeMoments(image, room, shares: shares)
       let first = image * planes.maps
-      tuned.kernels.table.pointee.inverses(planes.maps, call.epsilon, room.variances, room.variances)
+      tuned.kernels.table.inverses(planes.maps, call.epsilon, room.variances, room.variances)
       call.mean.map { $0 + first }?.update(from: room.means, count: planes.maps)
       call.invStd.map { $0 + first }?.update(from: room.variances, count: planes.maps)
       try normalize(image, room, room.means, room.variances, shares: shares) { $0.run($1, block: $2, into: $3) }
@@ -36,9 +36,9 @@ struct TunedPictures {
     let input = call.input + image * planes.size * planes.maps * tuned.valueBytes
     // Of more pixels where that is little, since sums of maps that are far off are taken again.
     let samples = planes.size < 16 ? min(planes.size, 8) : planes.size < 256 ? 16 : 32
-    tuned.kernels.table.pointee.pixel_shifts(tuned.form.type, input, planes.size, planes.maps, samples, room.shifts)
+    tuned.kernels.table.pixel_shifts(tuned.form.type, input, planes.size, planes.maps, samples, room.shifts)
     func areFarOff() -> Bool {
-      tuned.kernels.table.pointee.moments(
+      tuned.kernels.table.moments(
         planes.maps, Double(planes.size), room.shifts, room.first(segment: 0), room.second(segment: 0), room.means,
         room.variances)
     }
@@ -65,7 +65,7 @@ struct TunedPictures {
     guard let output = call.output else { return }
     let planes = call.planes
     var parameters = norm_parameters(picture: image, of: planes, mean: mean, invStd: invStd, call.scale, call.bias)
-    let missing = tuned.kernels.table.pointee.affines(
+    let missing = tuned.kernels.table.affines(
       &parameters, planes.maps, room.affine.shift, room.affine.gain, room.affine.offset)
     room.affine.wrap(planes.maps)
     // What goes the plain way is worked out before the input may be written over, and put in its place after.
@@ -78,7 +78,7 @@ struct TunedPictures {
       let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
       var form = tuned.form
       var affine = room.affine.pointers
-      tuned.kernels.table.pointee.normalize(
+      tuned.kernels.table.normalize(
         &form, call.input + start, call.residual.map { $0 + start }, output + start,
         pixels.count * planes.maps, planes.maps, 0, &affine, nil)
     }
@@ -96,7 +96,7 @@ struct TunedPictures {
         let start = pixels.lowerBound * planes.maps + maps.lowerBound
         let (first, second) = (room.first(segment: index), room.second(segment: index))
         room.clear(segment: index, maps)
-        tuned.kernels.table.pointee.pixel_moments(
+        tuned.kernels.table.pixel_moments(
           tuned.form.type, call.input + (image * values + start) * tuned.valueBytes, pixels.count, maps.count,
           planes.maps, values - start, room.shifts + maps.lowerBound, first + maps.lowerBound,
           second + maps.lowerBound)

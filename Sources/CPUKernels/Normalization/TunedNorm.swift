@@ -111,19 +111,19 @@ let ordinary = 1e-15...1e15
 
 /// What all calls on kernels have in common.
 struct TunedForm {
-  let kernels: Kernels
+  let kernels: NormKernels
   let planes: Planes
   var form: norm_form
 
   /// - Parameter streamed: from how many bytes on the output is written past the caches.
-  init?(_ kernels: Kernels?, _ call: NormCall, streamed: Int) {
+  init?(_ kernels: NormKernels?, _ call: NormCall, streamed: Int) {
     guard call.scale.isForKernels, call.bias.isForKernels else { return nil }
     self.init(
       kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
       streamed: call.isInPlace ? .max : streamed)
   }
 
-  init?(_ kernels: Kernels?, _ call: NormGradientCall, streamed: Int) {
+  init?(_ kernels: NormKernels?, _ call: NormGradientCall, streamed: Int) {
     guard call.scale.isForKernels, call.bias.isForKernels else { return nil }
     self.init(
       kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
@@ -131,13 +131,13 @@ struct TunedForm {
   }
 
   /// Of values with parameters each, which are never written past the caches.
-  init?(_ kernels: Kernels?, elementsOf call: NormCall) {
+  init?(_ kernels: NormKernels?, elementsOf call: NormCall) {
     self.init(
       kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
       streamed: .max)
   }
 
-  init?(_ kernels: Kernels?, elementsOf call: NormGradientCall) {
+  init?(_ kernels: NormKernels?, elementsOf call: NormGradientCall) {
     self.init(
       kernels, call.planes, activation: call.activation, residual: call.residual != nil, place: call.place,
       streamed: .max)
@@ -146,7 +146,7 @@ struct TunedForm {
   /// - Parameter streamed: from how many bytes on the output is written past the caches: not where its lines are in
   ///   cache because they are the input's.
   private init?(
-    _ kernels: Kernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace, streamed: Int
+    _ kernels: NormKernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace, streamed: Int
   ) {
     guard let kernels, let type = planes.dtype.kernelType, planes.size > 0 else { return nil }
     self.kernels = kernels

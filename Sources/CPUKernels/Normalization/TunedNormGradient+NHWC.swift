@@ -8,7 +8,7 @@ struct TunedPictureGradients {
   private let tuned: TunedForm
   private let segments: Segments
 
-  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
+  init?(_ call: NormGradientCall, _ kernels: NormKernels?, streamed: Int) {
     guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
@@ -51,9 +51,9 @@ struct TunedPictureGradients {
   private func prepare(_ image: Int, _ room: PictureScratch) -> Int {
     let maps = call.planes.maps
     var parameters = parameters(image)
-    let missing = tuned.kernels.table.pointee.affines(
+    let missing = tuned.kernels.table.affines(
       &parameters, maps, room.affine.shift, room.affine.gain, room.affine.offset)
-    tuned.kernels.table.pointee.slopes(&parameters, maps, room.affine.shift, room.slope.invStd, room.slope.centre)
+    tuned.kernels.table.slopes(&parameters, maps, room.affine.shift, room.slope.invStd, room.slope.centre)
     room.affine.wrap(maps)
     room.slope.wrap(maps)
     return missing
@@ -67,7 +67,7 @@ struct TunedPictureGradients {
     let maps = call.planes.maps
     var (parameters, means) = (parameters(image), means)
     let slope = room.slope
-    let more = tuned.kernels.table.pointee.finish_slopes(
+    let more = tuned.kernels.table.finish_slopes(
       &parameters, &means, maps, room.affine.gain, slope.mean, slope.slope, slope.offset)
     slope.wrap(maps)
     return missing + more > 0
@@ -94,7 +94,7 @@ struct TunedPictureGradients {
         let start = pixels.lowerBound * planes.maps
         let offset = imageStart + start * tuned.valueBytes
         room.clear(segment: index, 0..<planes.maps)
-        tuned.kernels.table.pointee.pixel_gradient_sums(
+        tuned.kernels.table.pixel_gradient_sums(
           &form, call.gradient + offset, call.input + offset, call.residual.map { $0 + offset }, pixels.count,
           planes.maps, values - start, &affine, &slope, room.first(segment: index), room.second(segment: index),
           largest)
@@ -149,7 +149,7 @@ struct TunedPictureGradients {
       var affine = room.affine.pointers
       var slope = room.slope.pointers
       var form = tuned.form
-      tuned.kernels.table.pointee.gradient(
+      tuned.kernels.table.gradient(
         &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, dx + start,
         call.residualGradient.map { $0 + start }, pixels.count * planes.maps, planes.maps, 0, &affine, &slope)
     }

@@ -60,7 +60,7 @@ struct TunedPlaneGradients {
   private let tuned: TunedForm
   private let segments: Segments
 
-  init?(_ call: NormGradientCall, _ kernels: Kernels?, streamed: Int) {
+  init?(_ call: NormGradientCall, _ kernels: NormKernels?, streamed: Int) {
     guard let tuned = TunedForm(kernels, call, streamed: streamed) else { return nil }
     self.call = call
     self.tuned = tuned
@@ -110,7 +110,7 @@ struct TunedPlaneGradients {
     let range = segments[segment]
     let start = range.lowerBound
     return withUnsafePointer(to: tuned.form) { form in
-      tuned.kernels.table.pointee.plane_gradient_sums(
+      tuned.kernels.table.plane_gradient_sums(
         form, address(call.gradient, plane, start), address(call.input, plane, start),
         call.residual.map { address($0, plane, start) }, range.count, affine, slope)
     }
@@ -122,7 +122,7 @@ struct TunedPlaneGradients {
       func write(_ range: Range<Int>) {
         let start = range.lowerBound
         withUnsafePointer(to: tuned.form) { form in
-          tuned.kernels.table.pointee.gradient(
+          tuned.kernels.table.gradient(
             form, address(call.gradient, plane, start), address(call.input, plane, start),
             call.residual.map { address($0, plane, start) }, address(dx, plane, start),
             call.residualGradient.map { address($0, plane, start) }, range.count, 1, 0, affine, slope)
