@@ -32,6 +32,8 @@ public enum PointwiseFunction: Hashable, Sendable {
   package var slopeIsOfOutput: Bool {
     switch self {
     case .tanh, .sigmoid, .exp, .squareRoot, .reciprocal: true
+    // Which keeps signs, so that y says on which side of 0 x was.
+    case .activation(let activation): activation.negativeSlope >= 0
     default: false
     }
   }

@@ -39,9 +39,24 @@ public protocol Operation: Sendable {
   ///   - result: what ``run(into:)`` gave.
   ///   - sums: what has come to the operands so far, which knows those that are wanted.
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws
+
+  /// Whose values ``pullback(_:of:into:)`` reads. What it does not read is let go of: forms and devices stay known.
+  var pullbackReads: PullbackReads { get }
+}
+
+/// Values that a gradient is computed with.
+public struct PullbackReads: OptionSet, Sendable {
+  public let rawValue: Int
+
+  public init(rawValue: Int) { self.rawValue = rawValue }
+
+  public static let operands = PullbackReads(rawValue: 1)
+  public static let result = PullbackReads(rawValue: 2)
 }
 
 extension Operation {
+  public var pullbackReads: PullbackReads { [.operands, .result] }
+
   public func alias() -> Tensor? { nil }
 
   /// Runs the operation, on the device of its operands. Where a gradient is being recorded that it takes part in, the

@@ -93,23 +93,6 @@ import Training
     #expect(found[0] == found[1])
   }
 
-  /// How much of a device's memory is in use, and has been at once.
-  private final class MeteredBackend: FarBackend, @unchecked Sendable {
-    // Unchecked: a training uses its device from one task.
-    var (inUse, most) = (0, 0)
-
-    override func allocate(byteCount: Int) throws -> UnsafeMutableRawPointer {
-      inUse += byteCount
-      most = max(most, inUse)
-      return try super.allocate(byteCount: byteCount)
-    }
-
-    override func deallocate(_ address: UnsafeMutableRawPointer, byteCount: Int) {
-      inUse -= byteCount
-      super.deallocate(address, byteCount: byteCount)
-    }
-  }
-
   @Test(arguments: Kind.allCases)
   func `steps keep variables and Adam's averages, no gradients, and each needs as much as the last`(kind: Kind) throws {
     let backend = MeteredBackend()

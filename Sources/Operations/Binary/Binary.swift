@@ -49,6 +49,14 @@ struct Binary: Operation {
     try withExtendedLifetime((first, second, result)) { try call.run(on: result.storage.backend) }
   }
 
+  var pullbackReads: PullbackReads {
+    switch function {
+    case .add, .subtract: []
+    case .multiply: .operands
+    default: [.operands, .result]
+    }
+  }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     let (a, b) = (first, second)
     switch function {

@@ -99,6 +99,8 @@ struct Broadcast: Operation {
     }
   }
 
+  var pullbackReads: PullbackReads { [] }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     try sums.add(gradient.summed(like: input), to: input)
   }

@@ -77,6 +77,8 @@ struct Convolution: Operation {
     }
   }
 
+  var pullbackReads: PullbackReads { .operands }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     func part(_ direction: Direction, _ first: Tensor, _ second: Tensor, like operand: Tensor) throws -> Tensor {
       try Convolution(direction, geometry, first, second, layout: operand.layout).result()

@@ -30,6 +30,8 @@ struct Gram: Operation {
     }
   }
 
+  var pullbackReads: PullbackReads { .operands }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     // dX = (dG + dG^T) X / (C n)
     try sums.add(

@@ -63,6 +63,8 @@ struct MatrixProduct: Operation {
     }
   }
 
+  var pullbackReads: PullbackReads { .operands }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     let (a, b) = (first, second)
     // Of y = A B: dA = dy B^T and dB = A^T dy, and each transposed where the operand is.

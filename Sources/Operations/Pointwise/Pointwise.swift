@@ -23,9 +23,16 @@ struct Pointwise: Operation {
     }
   }
 
-  func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
+  var pullbackReads: PullbackReads {
     switch function {
     // Linear functions need neither x nor y.
+    case .negate, .affine: []
+    default: function.slopeIsOfOutput ? .result : .operands
+    }
+  }
+
+  func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
+    switch function {
     case .negate: try sums.add(-gradient, to: input)
     case .affine(let scale, _): try sums.add(scale * gradient, to: input)
     default:

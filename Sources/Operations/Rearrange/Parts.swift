@@ -129,6 +129,8 @@ struct Concatenation: Operation {
     }
   }
 
+  var pullbackReads: PullbackReads { [] }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     var start = 0
     for tensor in tensors {

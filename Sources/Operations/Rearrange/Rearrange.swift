@@ -59,6 +59,8 @@ struct Rearrange: Operation {
       maps: separate.isEmpty ? [] : joined.axes.map { $0.flatMap { maps[$0] } })
   }
 
+  var pullbackReads: PullbackReads { [] }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     var inverse = Array(repeating: 0, count: axes.count)
     for (axis, source) in axes.enumerated() { inverse[source] = axis }

@@ -10,6 +10,8 @@ private struct Reshape: Operation {
   mutating func forEachOperand(_ body: (inout Tensor) throws -> Void) rethrows { try body(&input) }
   func alias() -> Tensor? { input.reinterpreted(as: shape, layout: layout) }
   mutating func run(into result: inout Tensor) {}
+  var pullbackReads: PullbackReads { [] }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     try sums.add(Reshape(input: gradient, shape: input.shape, layout: input.layout).result(), to: input)
   }

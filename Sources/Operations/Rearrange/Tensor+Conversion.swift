@@ -32,6 +32,8 @@ private struct Transfer: Operation {
   mutating func forEachOperand(_ body: (inout Tensor) throws -> Void) rethrows { try body(&input) }
   func alias() throws -> Tensor? { try input.copied(to: target) }
   mutating func run(into result: inout Tensor) {}
+  var pullbackReads: PullbackReads { [] }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     try sums.add(gradient.to(input.device), to: input)
   }

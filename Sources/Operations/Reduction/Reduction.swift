@@ -62,6 +62,8 @@ struct Reduction: Operation {
     try withExtendedLifetime((input, result)) { try call.run(on: result.storage.backend) }
   }
 
+  var pullbackReads: PullbackReads { function == .max ? [.operands, .result] : [] }
+
   func pullback(_ gradient: Tensor, of result: Tensor, into sums: inout GradientSums) throws {
     guard sums.needs(input) else { return }
     let spread = try keepsAxes ? gradient : gradient.to(.nchw).reshaped(to: keptShape)

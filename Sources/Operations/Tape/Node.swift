@@ -55,6 +55,14 @@ extension Tensor {
     return tensor
   }
 
+  /// What is known of it beside its values.
+  fileprivate var withoutValues: Tensor {
+    guard let nothing = try? Storage(byteCount: 0, on: storage.backend),
+      let form = try? Tensor(in: nothing, shape, dtype, layout)
+    else { return self }
+    return form.with(origin: origin)
+  }
+
   /// The same values, on which nothing of a gradient goes further back: a constant.
   public func stopGradient() -> Tensor {
     var tensor = self
@@ -70,9 +78,11 @@ final class RecordedOperation<O: Operation>: Node, @unchecked Sendable {
   private let result: Tensor
 
   init(_ operation: O, result: Tensor) {
+    let reads = operation.pullbackReads
     self.operation = operation
-    self.result = result
+    self.result = reads.contains(.result) ? result : result.withoutValues
     super.init()
+    if !reads.contains(.operands) { self.operation.forEachOperand { $0 = $0.withoutValues } }
   }
 
   override var form: TensorForm? { TensorForm(like: result) }
