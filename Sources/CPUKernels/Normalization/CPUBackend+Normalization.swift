@@ -19,8 +19,12 @@ extension CPUBackend {
   func normalize(_ call: NormCall, threads: Int) throws(TensorError) {
     if try ElementNorm.run(call, normKernels, on: self, threads: threads) { return }
     if call.planes.areContiguous {
-      if let small = SmallPlanes(call, normKernels, streamed: streamed) { return try small.run(on: self, threads: threads) }
-      if let tuned = TunedPlanes(call, normKernels, streamed: streamed) { return try tuned.run(on: self, threads: threads) }
+      if let small = SmallPlanes(call, normKernels, streamed: streamed) {
+        return try small.run(on: self, threads: threads)
+      }
+      if let tuned = TunedPlanes(call, normKernels, streamed: streamed) {
+        return try tuned.run(on: self, threads: threads)
+      }
     } else if let tuned = TunedPictures(call, normKernels, streamed: streamed) {
       return try tuned.run(on: self, threads: threads)
     }
@@ -56,7 +60,9 @@ extension CPUBackend {
         }
         return try small.run(threads: threads)
       }
-      if let tuned = TunedPlaneGradients(call, normKernels, streamed: streamed) { return try tuned.run(threads: threads) }
+      if let tuned = TunedPlaneGradients(call, normKernels, streamed: streamed) {
+        return try tuned.run(threads: threads)
+      }
     } else if let tuned = TunedPictureGradients(call, normKernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }

@@ -146,7 +146,8 @@ struct TunedForm {
   /// - Parameter streamed: from how many bytes on the output is written past the caches: not where its lines are in
   ///   cache because they are the input's.
   private init?(
-    _ kernels: NormKernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace, streamed: Int
+    _ kernels: NormKernels?, _ planes: Planes, activation: Activation, residual: Bool, place: ResidualPlace,
+    streamed: Int
   ) {
     guard let kernels, let type = planes.dtype.kernelType, planes.size > 0 else { return nil }
     self.kernels = kernels

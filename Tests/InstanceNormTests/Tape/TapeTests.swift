@@ -282,7 +282,9 @@ import Testing
       // What ReLU gives says all that it and the next convolution need.
       for _ in 0..<3 { y = try (conv(y) + 1).relu() }
       #expect(backend.inUse - before == 3 * x.byteCount)
-      for _ in 0..<3 { y = try (2 * y - x).padded(rows: (1, 1), columns: (0, 0)).cropped(rows: 1..<33, columns: 0..<32) }
+      for _ in 0..<3 {
+        y = try (2 * y - x).padded(rows: (1, 1), columns: (0, 0)).cropped(rows: 1..<33, columns: 0..<32)
+      }
       #expect(backend.inUse - before == 4 * x.byteCount)
       return try y.sum()
     }
