@@ -139,6 +139,8 @@ public class Normalization: Module {
   }
 
   public override var supportedTypes: [DType] { DType.allCases }
+  /// None. (Known, and not looked for: calls forget the last one, and looking takes longer than a small call.)
+  public final override var namedChildren: [(name: String, module: Module)] { [] }
   public override var fileNames: [String: String] {
     [
       "scale": "weight", "runningMean": "running_mean", "runningVar": "running_var",

@@ -47,6 +47,9 @@ public class WeightedModule: Module {
     bias = vars["bias"]
   }
 
+  /// None. (Known, and not looked for, which takes longer than a small call.)
+  public final override var namedChildren: [(name: String, module: Module)] { [] }
+
   final override var varsLeftOut: [String] { bias == nil ? ["bias"] : [] }
   final override var howVarsAreLeftOut: String { "useBias: false" }
 
