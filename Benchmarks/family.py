@@ -12,6 +12,7 @@ import argparse
 parser = argparse.ArgumentParser(prog="script/compare family", description=__doc__.split("\n")[0])
 parser.add_argument("tool", help=argparse.SUPPRESS)
 parser.add_argument("--threads", type=int, default=2, help="of each (default: 2)")
+parser.add_argument("--only", action="append", metavar="TEXT", help="rows with TEXT in type or shape; may be given again")
 parser.add_argument("--rounds", type=int, default=3, help="how often they take turns (default: 3)")
 arguments = parser.parse_args()
 
@@ -94,6 +95,8 @@ for kind, function in TYPES.items():
     for shape in SHAPES:
         # PyTorch refuses an instance of one value.
         if kind == "instance" and shape[2:] == (1, 1):
+            continue
+        if arguments.only and not any(text in f"{kind} {shape}" for text in arguments.only):
             continue
         rounds = []
         for _ in range(arguments.rounds):

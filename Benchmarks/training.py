@@ -50,12 +50,17 @@ def torch_steps(kind, is_channels_last):
 
     sys.path.insert(0, str(ROOT / "Tests/Golden"))
     from golden_networks import Patches, ResNet, SmallVGG, Transformer, UNet
-    from golden_trainers import features, gram
+    from golden_trainers import features
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     batch, size, _, _ = KINDS[kind]
     form = torch.channels_last if is_channels_last else torch.contiguous_format
+
+    def mean_and_covariance(features):
+        flat = features.flatten(2)
+        mean = flat.mean(2, keepdim=True)
+        return mean, flat @ flat.mT / flat.shape[2] - mean @ mean.mT
 
     def made(network):
         return network.to(memory_format=form)
@@ -77,7 +82,8 @@ def torch_steps(kind, is_channels_last):
         network, judge = made(Transformer(32, 5)), made(SmallVGG(16)).requires_grad_(False)
         optimizer, at = adam([network], 1e-3, 0.9), (12, 22, 33, 41)
         with torch.no_grad():
-            targets = {place: gram(found) for place, found in features(judge, pictures[0][:1]).items() if place in at}
+            of_style = features(judge, pictures[0][:1])
+            targets = {place: mean_and_covariance(of_style[place]) for place in at}
 
         def step(number):
             picture = pictures[number % 4]
@@ -87,7 +93,8 @@ def torch_steps(kind, is_channels_last):
             found = features(judge, painting)
             loss = functional.mse_loss(found[31], wanted)
             for place in at:
-                loss = loss + (gram(found[place]) - targets[place]).square().sum()
+                for has, wants in zip(mean_and_covariance(found[place]), targets[place]):
+                    loss = loss + (has - wants).square().sum()
             loss = loss + (painting[:, :, 1:] - painting[:, :, :-1]).abs().mean()
             loss = loss + (painting[:, :, :, 1:] - painting[:, :, :, :-1]).abs().mean()
             take(optimizer, loss)

@@ -1,28 +1,32 @@
 import InstanceNorm
 
-/// How far a painting is from what is in a picture, and from a style (Johnson, Alahi and Fei-Fei, "Perceptual losses for
-/// real-time style transfer and super-resolution", 2016), by the features F of a ``LossNetwork`` and their Gram matrices
-/// G, of a picture x, a style s and a painting y:
+/// How far a painting is from what is in a picture, and from a style: by the features F of a ``LossNetwork``, their means
+/// m and their covariances K, of a picture x, a style s and a painting y,
 ///
 ///     content = mean over layers l of   mean (F_l(y) - F_l(x))^2 / mean F_l(s)^2
-///     style   = mean over layers l of   |G_l(y) - G_l(s)|^2 / |G_l(s)|^2
+///     style   = mean over layers l of   |m_l(y) - m_l(s)|^2 / |m_l(s)|^2  +  |K_l(y) - K_l(s)|^2 / |K_l(s)|^2
 ///
 /// Both are relative to the style's own features, so that weights mean the same with every network, at every layer.
+///
+/// Sources: Johnson, Alahi and Fei-Fei, "Perceptual losses for real-time style transfer and super-resolution", 2016, whose
+/// styles are Gram matrices, K + m m^T. Most of these are the means (features are 0 or more), which hold a painting to
+/// the style's colours and hardly to its strokes; apart, as Li, Fang, Yang, Wang, Lu and Yang, "Universal style transfer
+/// via feature transforms", 2017, have them, each counts.
 public struct StyleLoss {
   public let styleLayers: [String]
   /// By features, which are relative to the styles'.
   public let content: PerceptualLoss
 
-  /// Of each layer, (S, C, C).
-  package let grams: [Tensor]
-  /// Of each layer, (S, 1, 1): 1 / |G|^2.
+  /// What styles are told by: of each layer the means, (S, C), and the covariances, (S, C, C).
+  package let statistics: [Tensor]
+  /// Of each of these, of as many axes: 1 over the sum of its squares.
   private let styleFactors: [Tensor]
 
   public var network: LossNetwork { content.network }
   public var contentLayers: [String] { content.layers }
 
   /// S.
-  public var numOfStyles: Int { grams[0].shape[0] }
+  public var numOfStyles: Int { statistics[0].shape[0] }
 
   /// What a painting is held to by each of the two.
   public struct Parts {
@@ -51,12 +55,14 @@ public struct StyleLoss {
     let features = try styles.map {
       try network.features(of: network.values(of: $0.to(.nhwc)), at: styleLayers + contentLayers)
     }
-    grams = try styleLayers.indices.map { layer in
-      try .concatenated(features.map { try $0[layer].gramMatrix() }, along: 0)
-    }
-    styleFactors = try grams.map {
-      // A style without anything in it has nothing that it could be relative to.
-      try 1 / ($0.square().sum(over: [1, 2], keepingAxes: true) + 1e-30)
+    let ofStyles = try features.map { try Self.statistics(of: Array($0.prefix(styleLayers.count))) }
+    statistics = try ofStyles[0].indices.map { index in try .concatenated(ofStyles.map { $0[index] }, along: 0) }
+    let squares = try statistics.map { try $0.square().sum(over: Array(1..<$0.shape.rank), keepingAxes: true) }
+    styleFactors = try squares.indices.map { index in
+      // Covariances that are rounding alone, of a style that is all one colour, are nothing to be relative to: they
+      // count as a ten-thousandth of the means' products at least. Of one that is black, these are nothing either.
+      let least = index % 2 == 0 ? nil : try 1e-8 * squares[index - 1].square().reshaped(to: squares[index].shape)
+      return try 1 / ((least?.maximum(squares[index]) ?? squares[index]) + 1e-30)
     }
     let contentFactors = try contentLayers.indices.map { layer in
       let squares = try features.map { try $0[styleLayers.count + layer].square().mean().scalar() }
@@ -80,11 +86,19 @@ public struct StyleLoss {
     func rows(_ tensor: Tensor) throws -> Tensor {
       try .concatenated(styles.map { try tensor.sliced(along: 0, $0..<$0 + 1) }, along: 0)
     }
-    let ofStyle = try styleLayers.indices.map { layer in
-      let difference = try found[layer].gramMatrix() - rows(grams[layer])
-      return try (difference.square() * rows(styleFactors[layer])).sum()
+    let terms = try Self.statistics(of: Array(found.prefix(styleLayers.count))).enumerated().map { index, ofPainting in
+      let difference = try ofPainting - rows(statistics[index])
+      return try (difference.square() * rows(styleFactors[index])).sum()
     }
-    let style = try ofStyle.dropFirst().reduce(ofStyle[0]) { try $0 + $1 } / Double(ofStyle.count * styles.count)
+    let style = try terms.dropFirst().reduce(terms[0]) { try $0 + $1 } / Double(styleLayers.count * styles.count)
     return Parts(content: try content.distance(Array(found[styleLayers.count...]), from: wanted), style: style)
+  }
+
+  /// The means and then the covariances of each layer's features, one after the other.
+  private static func statistics(of features: [Tensor]) throws -> [Tensor] {
+    try features.flatMap { layer in
+      let (mean, covariance) = try layer.meanAndCovariance()
+      return [mean, covariance]
+    }
   }
 }

@@ -35,7 +35,7 @@ extension StyleLoss {
   /// The styles, and what they are seen with.
   func fingerprint() throws -> String {
     var numbers = Fingerprint()
-    for gram in grams { try numbers.add(gram) }
+    for tensor in statistics { try numbers.add(tensor) }
     return "\(numOfStyles) (\(numbers.text)) by \(network.described) at \(styleLayers.joined(separator: ", ")), "
       + "contents at \(contentLayers.joined(separator: ", "))"
   }

@@ -38,6 +38,21 @@ import Testing
     }
   }
 
+  /// Whose covariances are rounding, and whose means are nothing.
+  @Test(arguments: [0.0, 0.3])
+  func `a style that is all one colour is one to come near to`(brightness: Double) throws {
+    let network = try Self.networks()[0]
+    network.evalMode()
+    let style = try Tensor(repeating: brightness, shape: [1, 3, 16, 16])
+    let loss = try StyleLoss(network: network, styles: [style, .randomUniform([1, 3, 16, 16], seed: 2)])
+    let picture = try Tensor.randomUniform([1, 3, 16, 16], seed: 1)
+    let far = try loss(picture, of: picture, in: [0]).style.scalar()
+    let near = try loss(style + 0.1 * picture, of: picture, in: [0]).style.scalar()
+    let same = try loss(style, of: picture, in: [0]).style.scalar()
+    #expect(same < 1e-6 && near > same && far > near && far < 1e9, "\(same), \(near), \(far)")
+    #expect(try gradients(of: loss(picture, of: picture, in: [0]).style, by: picture).doubles.allSatisfy(\.isFinite))
+  }
+
   @Test func `a perceptual loss is the mean distance of features`() throws {
     let network = try Self.networks()[0]
     network.evalMode()

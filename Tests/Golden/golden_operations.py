@@ -203,9 +203,18 @@ def rearrangements(random):
     return differentiated("rearranged", chain, random, a=random(2, 3, 5, 4), b=random(2, 3, 4, 2))
 
 
+def covariances(random):
+    """Of maps, divided by how many values each has."""
+
+    def matrices(x):
+        return torch.stack([torch.cov(picture, correction=0) for picture in x.flatten(2)])
+
+    return differentiated("covariance", matrices, random, x=random(2, 3, 5, 4))
+
+
 def operation_cases(folder):
     random = Random(90)
-    parts = [pointwise, second_order, binary, pads, resizes, gram, reductions, products, rearrangements]
+    parts = [pointwise, second_order, binary, pads, resizes, gram, reductions, products, rearrangements, covariances]
     tensors = {}
     for part in parts:
         tensors |= part(random)

@@ -70,10 +70,11 @@ def adam(networks, rate, beta1):
     return torch.optim.Adam(parameters, lr=rate, betas=(beta1, 0.999))
 
 
-def gram(features):
-    n, c, h, w = features.shape
-    flat = features.reshape(n, c, h * w)
-    return flat @ flat.transpose(1, 2) / (c * h * w)
+def mean_and_covariance(features):
+    """The maps' means and covariances."""
+    flat = features.flatten(2)
+    mean = flat.mean(2, keepdim=True)
+    return mean.squeeze(2), (flat - mean) @ (flat - mean).transpose(1, 2) / flat.shape[2]
 
 
 def features(network, x):
@@ -109,8 +110,8 @@ def style_training(random):
         content = functional.mse_loss(found[seen_at], wanted[seen_at].detach()) / scale
         style = 0
         for place in at:
-            target = gram(of_styles[chosen][place])
-            style = style + (gram(found[place]) - target).square().sum() / target.square().sum() / len(at)
+            for has, wants in zip(mean_and_covariance(found[place]), mean_and_covariance(of_styles[chosen][place])):
+                style = style + (has - wants).square().sum() / wants.square().sum() / len(at)
         down = (painting[:, :, 1:] - painting[:, :, :-1]).abs().mean()
         across = (painting[:, :, :, 1:] - painting[:, :, :, :-1]).abs().mean()
         variation = down + across

@@ -112,6 +112,10 @@ import Testing
     }
   }
 
+  @Test func `covariances of maps are PyTorch's`() throws {
+    try expect("covariance", of: ["x": "covariance.x"]) { try $0[0].covarianceMatrix() }
+  }
+
   @Test(arguments: ["plain", "batch", "shared"])
   func `matrix products are PyTorch's`(name: String) throws {
     try expect("matmul.\(name)", of: ["a": "matmul.\(name).a", "b": "matmul.\(name).b"], layouts: [.nchw]) {

@@ -53,4 +53,21 @@ extension Tensor {
     }
     return try Gram(input: flattened(from: 2)).result()
   }
+
+  /// The covariances of feature maps (N, C, spatial...): (N, C, C), of the deviations of each two maps from their means,
+  /// divided by how many there are, H W.
+  ///
+  /// - Throws: `TensorError.invalidShape(_:reason:)` unless the rank is 3, 4 or 5.
+  public func covarianceMatrix() throws -> Tensor { try meanAndCovariance().covariance }
+
+  /// The maps' means, (N, C), and their covariances, (N, C, C), which are computed with them.
+  ///
+  /// - Throws: as ``covarianceMatrix()``.
+  public func meanAndCovariance() throws -> (mean: Tensor, covariance: Tensor) {
+    let products = try gramMatrix()
+    let (pictures, maps) = (shape[0], shape[1])
+    let mean = try mean(over: Array(2..<shape.rank)).reshaped(to: [pictures, maps])
+    let ofMeans = try mean.reshaped(to: [pictures, maps, 1]).matmul(mean.reshaped(to: [pictures, 1, maps]))
+    return (mean, try Double(maps) * products - ofMeans)
+  }
 }
