@@ -74,33 +74,49 @@ static norm_gradient_sums PASTE(plane_gradient_sums, ISA)(const norm_form *form,
   return result;
 }
 
+/// `columns` times 16 maps of a block of pixels, each column in the order that it would be taken in alone. Of pixels from
+/// `whole` on only `few` maps may be read, in one column.
 INLINE void column_gradient_sums(norm_type type, norm_activation activation, norm_residual residual, float leak,
-                                 const char *dy, const char *x, const char *r, size_t pixels, size_t whole, size_t few,
-                                 size_t stride, affine_values a, slope_values s, double *sum, double *product,
-                                 float *largest) {
+                                 int columns, const char *dy, const char *x, const char *r, size_t pixels, size_t whole,
+                                 size_t few, size_t stride, const norm_affine *affine, const norm_slope *slope,
+                                 size_t map, double *sum, double *product, float *largest) {
   const bool reads_residual = NEEDS_RESIDUAL(activation, residual);
-  block_sums b = {0, 0, 0, load(norm_float32, largest)};
-  size_t p = 0;
-#define READ(from) (few && p >= whole ? load_few(type, (from) + p * stride, few) : load(type, (from) + p * stride))
-#define PAIR                                                                                                           \
-  gradient_pair(activation, residual, leak, a, s, READ(dy), READ(x), reads_residual ? READ(r) : (floats)0.0f)
-  while (p + 2 <= pixels) {
-    pair even = PAIR;
-    p++;
-    pair odd = PAIR;
-    p++;
-    b.sum += even.dn + odd.dn;
-    b.product0 = multiply_add(even.dn, even.xhat, b.product0);
-    b.product1 = multiply_add(odd.dn, odd.xhat, b.product1);
-    b.largest = larger(magnitude(even.dn), b.largest);
-    b.largest = larger(magnitude(odd.dn), b.largest);
+  affine_values a[4];
+  slope_values s[4];
+  block_sums b[4];
+#pragma clang loop unroll(full)
+  for (int c = 0; c < columns; c++) {
+    a[c] = affine_from(affine, map + (size_t)c * lanes);
+    s[c] = slope_from(slope, map + (size_t)c * lanes);
+    b[c] = (block_sums){0, 0, 0, load(norm_float32, largest + map + (size_t)c * lanes)};
   }
-  if (p < pixels) add_pair(&b, false, PAIR);
+#define READ(from, p, c)                                                                                               \
+  (few && (p) >= whole ? load_few(type, (from) + (p) * stride, few)                                                    \
+                       : load(type, (from) + (p) * stride + (size_t)(c) * lanes * width(type)))
+#define PAIR(p, c)                                                                                                     \
+  gradient_pair(activation, residual, leak, a[c], s[c], READ(dy, p, c), READ(x, p, c),                                 \
+                reads_residual ? READ(r, p, c) : (floats)0.0f)
+  size_t p = 0;
+  for (; p + 2 <= pixels; p += 2) {
+#pragma clang loop unroll(full)
+    for (int c = 0; c < columns; c++) {
+      pair even = PAIR(p, c), odd = PAIR(p + 1, c);
+      b[c].sum += even.dn + odd.dn;
+      b[c].product0 = multiply_add(even.dn, even.xhat, b[c].product0);
+      b[c].product1 = multiply_add(odd.dn, odd.xhat, b[c].product1);
+      b[c].largest = larger(magnitude(even.dn), b[c].largest);
+      b[c].largest = larger(magnitude(odd.dn), b[c].largest);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int c = 0; c < columns; c++) {
+    if (p < pixels) add_pair(&b[c], false, PAIR(p, c));
+    fold_into(sum + map + (size_t)c * lanes, b[c].sum);
+    fold_into(product + map + (size_t)c * lanes, b[c].product0 + b[c].product1);
+    store(norm_float32, largest + map + (size_t)c * lanes, b[c].largest);
+  }
 #undef PAIR
 #undef READ
-  fold_into(sum, b.sum);
-  fold_into(product, b.product0 + b.product1);
-  store(norm_float32, largest, b.largest);
 }
 
 INLINE void pixel_gradient_sums_of(norm_type type, norm_activation activation, norm_residual residual, float leak,
@@ -110,20 +126,21 @@ INLINE void pixel_gradient_sums_of(norm_type type, norm_activation activation, n
   const size_t bytes = width(type);
   enum { pixels_at_once = norm_pixel_block / 2 };
   for (size_t start = 0; start < pixels; start += pixels_at_once) {
-    size_t block = least(pixels - start, pixels_at_once);
-    for (size_t map = 0; map < maps; map += lanes) {
-      size_t at = start * maps + map;
-      size_t whole = whole_pixels(block, at, maps, readable);
-#define COLUMN(few)                                                                                                    \
-  column_gradient_sums(type, activation, residual, leak, dy + at * bytes, x + at * bytes,                              \
-                       NEEDS_RESIDUAL(activation, residual) ? r + at * bytes : r, block, whole, few, maps * bytes,     \
-                       affine_from(affine, map), slope_from(slope, map), sum + map, product + map, largest + map)
+    size_t block = least(pixels - start, pixels_at_once), map = 0;
+#define SOME(columns, whole, few)                                                                                      \
+  column_gradient_sums(type, activation, residual, leak, columns, dy + (start * maps + map) * bytes,                   \
+                       x + (start * maps + map) * bytes,                                                               \
+                       NEEDS_RESIDUAL(activation, residual) ? r + (start * maps + map) * bytes : r, block, whole, few, \
+                       maps * bytes, affine, slope, map, sum, product, largest)
+    for (; map + COLUMNS * lanes <= maps; map += COLUMNS * lanes) SOME(COLUMNS, block, 0);
+    for (; map < maps; map += lanes) {
+      size_t whole = whole_pixels(block, start * maps + map, maps, readable);
       if (whole == block)
-        COLUMN(0);
+        SOME(1, block, 0);
       else
-        COLUMN(maps - map);
-#undef COLUMN
+        SOME(1, whole, maps - map);
     }
+#undef SOME
   }
 }
 
