@@ -18,6 +18,8 @@ package struct NormCall: Call {
   /// asks.
   package var mean: UnsafeMutablePointer<Double>?
   package var invStd: UnsafeMutablePointer<Double>?
+  /// Whether they are (1, C), of the first picture for all: possible on processors where ``Planes/areOnePicture(_:_:_:)``.
+  package var statisticsAreOfFirst = false
 
   package init(
     planes: Planes, input: UnsafeMutableRawPointer, output: UnsafeMutableRawPointer?,
@@ -145,6 +147,9 @@ package struct ParameterValues {
     self.grain = grain
     constant = absent
   }
+
+  /// Whether there is a value for each map, or one for all.
+  package var isByMap: Bool { base == nil || grain == .map }
 
   package static func none(_ absent: Double) -> ParameterValues {
     ParameterValues(nil, isDouble: false, absent: absent)

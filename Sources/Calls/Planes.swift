@@ -26,6 +26,12 @@ package struct Planes: Equatable {
       size: tensor.count == 0 ? 0 : tensor.shape.dimensions[2...].reduce(1, *))
   }
 
+  /// Whether the planes of a batch are, by map, those of one picture.
+  package func areOnePicture(_ sharing: MomentSharing?, _ scale: ParameterValues, _ bias: ParameterValues) -> Bool {
+    guard sharing == .batch, images > 1, size > 0, scale.isByMap, bias.isByMap else { return false }
+    return layout == .nhwc || size == 1 || maps == 1
+  }
+
   /// How many planes there are: N C.
   @inlinable package var count: Int { images * maps }
 

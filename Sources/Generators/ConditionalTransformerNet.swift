@@ -21,14 +21,15 @@ public final class ConditionalTransformerNet: StyleNetwork, SavedNetwork {
   ///   - styleNames: what they are called, all different; nil for their numbers.
   ///   - width: maps at full size; there are four times as many at a quarter of it.
   ///   - blocks: residual blocks.
+  ///   - upsampling: how sizes are doubled.
   ///   - inMaps: C of the data.
   ///   - outMaps: C of the result.
   ///   - valueRange: what the numbers of both mean.
   ///   - name: what the network is called in a model and, as a prefix, in files.
   /// - Throws: `ModuleError.argument(module:name:expected:got:)`.
   public init(
-    numOfStyles: Int, styleNames: [String]? = nil, width: Int = 32, blocks: Int = 5, inMaps: Int = 3,
-    outMaps: Int = 3, valueRange: ValueRange = .bytes, name: String? = nil
+    numOfStyles: Int, styleNames: [String]? = nil, width: Int = 32, blocks: Int = 5,
+    upsampling: Upsampling = .nearest, inMaps: Int = 3, outMaps: Int = 3, valueRange: ValueRange = .bytes, name: String? = nil
   ) throws {
     try Self.require("numOfStyles", numOfStyles, from: 1)
     if let styleNames, styleNames.count != numOfStyles || Set(styleNames).count != numOfStyles {
@@ -39,7 +40,8 @@ public final class ConditionalTransformerNet: StyleNetwork, SavedNetwork {
     self.numOfStyles = numOfStyles
     self.styleNames = styleNames ?? (0..<numOfStyles).map { "\($0)" }
     try super.init(
-      width: width, blocks: blocks, inMaps: inMaps, outMaps: outMaps, valueRange: valueRange, name: name,
+      width: width, blocks: blocks, upsampling: upsampling, inMaps: inMaps, outMaps: outMaps, valueRange: valueRange,
+      name: name,
       ["numOfStyles": .int(numOfStyles), "styleNames": styleNames.map { .strings($0) } ?? .null]
     ) { try ConditionalInstanceNorm2D(numOfMaps: $0, numOfStyles: numOfStyles, activation: $1) }
   }
@@ -99,8 +101,8 @@ public final class ConditionalTransformerNet: StyleNetwork, SavedNetwork {
     try self.init(
       numOfStyles: blueprint.optionalInt("numOfStyles") ?? 1, styleNames: blueprint.optionalStrings("styleNames"),
       width: blueprint.optionalInt("width") ?? 32,
-      blocks: blueprint.optionalInt("blocks") ?? 5, inMaps: blueprint.optionalInt("inMaps") ?? 3,
-      outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes),
+      blocks: blueprint.optionalInt("blocks") ?? 5, upsampling: blueprint.choice("upsampling", or: .nearest),
+      inMaps: blueprint.optionalInt("inMaps") ?? 3, outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes),
       name: blueprint.string("name"))
   }
 

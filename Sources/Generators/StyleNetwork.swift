@@ -7,6 +7,19 @@ public class StyleNetwork: Generator {
   public let width: Int
   /// Residual blocks.
   public let blocks: Int
+  /// How sizes are doubled.
+  public let upsampling: Upsampling
+
+  /// How a network of styles doubles sizes, before a convolution.
+  public enum Upsampling: String, CaseIterable, Sendable {
+    /// Each pixel becomes four: the network of pytorch/examples. Smooth gradients become stairs of 4 pixels, and on these a
+    /// trained network may draw a lattice.
+    case nearest
+    /// Between pixels lies what a straight line gives; of gradients no lattice comes.
+    case bilinear
+
+    fileprivate var mode: ResizeMode { self == .nearest ? .nearest : .bilinear() }
+  }
 
   let conv1: ConvLayer
   let in1: Normalization
@@ -21,14 +34,16 @@ public class StyleNetwork: Generator {
   let in5: Normalization
   let deconv3: ConvLayer
 
-  /// - Parameter norm: a normalisation of so many maps, and what follows it.
+  /// - Parameters:
+  ///   - arguments: of the constructor, besides those that are here.
+  ///   - norm: a normalisation of so many maps, and what follows it.
   init(
-    width: Int, blocks: Int, inMaps: Int, outMaps: Int, valueRange: ValueRange, name: String?,
+    width: Int, blocks: Int, upsampling: Upsampling, inMaps: Int, outMaps: Int, valueRange: ValueRange, name: String?,
     _ arguments: [String: Blueprint.Argument] = [:], norm: (_ maps: Int, Activation) throws -> Normalization
   ) throws {
     try Self.require("width", width, from: 1)
     try Self.require("blocks", blocks, from: 0)
-    (self.width, self.blocks) = (width, blocks)
+    (self.width, self.blocks, self.upsampling) = (width, blocks, upsampling)
     conv1 = try ConvLayer(inMaps, width, size: 9)
     in1 = try norm(width, .relu)
     conv2 = try ConvLayer(width, 2 * width, size: 3, stride: 2)
@@ -36,14 +51,16 @@ public class StyleNetwork: Generator {
     conv3 = try ConvLayer(2 * width, 4 * width, size: 3, stride: 2)
     in3 = try norm(4 * width, .relu)
     res = try (0..<blocks).map { try Block(maps: 4 * width, name: "res\($0 + 1)", norm) }
-    deconv1 = try ConvLayer(4 * width, 2 * width, size: 3, upsampling: 2)
+    deconv1 = try ConvLayer(4 * width, 2 * width, size: 3, doubling: upsampling.mode)
     in4 = try norm(2 * width, .relu)
-    deconv2 = try ConvLayer(2 * width, width, size: 3, upsampling: 2)
+    deconv2 = try ConvLayer(2 * width, width, size: 3, doubling: upsampling.mode)
     in5 = try norm(width, .relu)
     deconv3 = try ConvLayer(width, outMaps, size: 9)
     super.init(
       inMaps: inMaps, outMaps: outMaps, valueRange: valueRange, multiple: 4, least: 8, name: name,
-      arguments.merging(["width": .int(width), "blocks": .int(blocks)]) { $1 })
+      arguments.merging([
+        "width": .int(width), "blocks": .int(blocks), "upsampling": .string(upsampling.rawValue),
+      ]) { $1 })
   }
 
   override func layers(_ x: Tensor) throws -> Tensor {

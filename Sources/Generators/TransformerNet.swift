@@ -21,25 +21,27 @@ public final class TransformerNet: StyleNetwork, SavedNetwork {
   /// - Parameters:
   ///   - width: maps at full size; there are four times as many at a quarter of it.
   ///   - blocks: residual blocks.
+  ///   - upsampling: how sizes are doubled.
   ///   - inMaps: C of the data.
   ///   - outMaps: C of the result.
   ///   - valueRange: what the numbers of both mean.
   ///   - name: what the network is called in a model and, as a prefix, in files.
   /// - Throws: `ModuleError.argument(module:name:expected:got:)`.
   public init(
-    width: Int = 32, blocks: Int = 5, inMaps: Int = 3, outMaps: Int = 3, valueRange: ValueRange = .bytes,
-    name: String? = nil
+    width: Int = 32, blocks: Int = 5, upsampling: Upsampling = .nearest, inMaps: Int = 3, outMaps: Int = 3,
+    valueRange: ValueRange = .bytes, name: String? = nil
   ) throws {
     try super.init(
-      width: width, blocks: blocks, inMaps: inMaps, outMaps: outMaps, valueRange: valueRange, name: name
+      width: width, blocks: blocks, upsampling: upsampling, inMaps: inMaps, outMaps: outMaps, valueRange: valueRange,
+      name: name
     ) { try InstanceNorm2D(numOfMaps: $0, activation: $1) }
   }
 
   public convenience init(_ blueprint: Blueprint) throws {
     try self.init(
       width: blueprint.optionalInt("width") ?? 32, blocks: blueprint.optionalInt("blocks") ?? 5,
-      inMaps: blueprint.optionalInt("inMaps") ?? 3, outMaps: blueprint.optionalInt("outMaps") ?? 3,
-      valueRange: blueprint.valueRange(or: .bytes), name: blueprint.string("name"))
+      upsampling: blueprint.choice("upsampling", or: .nearest), inMaps: blueprint.optionalInt("inMaps") ?? 3,
+      outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes), name: blueprint.string("name"))
   }
 
   public static func recognized(in file: StateDict) -> Blueprint? {

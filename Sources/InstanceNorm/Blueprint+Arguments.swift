@@ -104,7 +104,8 @@ extension Blueprint {
     throw wrong(name, choices.keys.sorted().joined(separator: ", "))
   }
 
-  func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, or usual: Choice) throws -> Choice {
+  /// - Parameter usual: where there is none.
+  package func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, or usual: Choice) throws -> Choice {
     if scheme[name] == nil { return usual }
     return try choice(name, of: Dictionary(uniqueKeysWithValues: Choice.allCases.map { ($0.rawValue, $0) }))
   }

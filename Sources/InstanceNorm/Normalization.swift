@@ -56,9 +56,9 @@ public class Normalization: Module {
 
   /// The means that the last call in training normalised by: (N, C), float64, since float32 cannot hold a mean a
   /// million times the deviation closely enough. Planes that share have the same.
-  public final var saveMean: Tensor? { statistics?.mean }
+  public final var saveMean: Tensor? { try? statistics?.meanOfEach }
   /// 1 / sqrt(var + epsilon) likewise: (N, C), float64. (It is the inverse of the deviation; PuzzleLib named it so.)
-  public final var saveInvVar: Tensor? { statistics?.invStd }
+  public final var saveInvVar: Tensor? { try? statistics?.invStdOfEach }
 
   /// - Parameters:
   ///   - sharing: which planes share their moments.

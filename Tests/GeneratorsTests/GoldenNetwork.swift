@@ -34,6 +34,13 @@ struct GoldenNetwork {
 
   /// The network that the weights are recognised as.
   func load() throws -> Network {
+    if name == "transformer_bilinear" {
+      // Weights do not tell.
+      let network = try TransformerNet(width: 2, blocks: 1, upsampling: .bilinear)
+      try network.load(from: path)
+      network.evalMode()
+      return network
+    }
     let network = try Architecture.load(contentsOf: path)
     if let adain = network as? AdaINNet { try adain.setStyle(self["style"].to(.float32)) }
     if let painter = network as? ConditionalTransformerNet {

@@ -5,8 +5,9 @@ import Testing
 /// The networks against PyTorch's of the same weights.
 @Suite struct NetworkTests {
   static let names = [
-    "transformer", "conditional", "adain", "resnet_instance", "resnet_batch", "unet_instance", "unet_batch",
-    "patches_instance", "patches_batch", "pixels_instance", "pixels_batch", "vgg16", "vgg19", "small_vgg19",
+    "transformer", "transformer_bilinear", "conditional", "adain", "resnet_instance", "resnet_batch", "unet_instance", "unet_batch",
+    "patches_instance", "patches_batch", "pixels_instance", "pixels_batch", "vgg16", "vgg19",
+    "small_vgg19",
   ]
 
   @Test(arguments: names) func `result and all gradients are PyTorch's`(name: String) throws {

@@ -14,14 +14,14 @@ from torch.nn import functional
 class Mirrored(nn.Module):
     """fast_neural_style's ConvLayer and UpsampleConvLayer."""
 
-    def __init__(self, maps, more, size, stride=1, upsample=None):
+    def __init__(self, maps, more, size, stride=1, upsample=None, mode="nearest"):
         super().__init__()
-        self.upsample, self.margin = upsample, size // 2
+        self.upsample, self.mode, self.margin = upsample, mode, size // 2
         self.conv2d = nn.Conv2d(maps, more, size, stride)
 
     def forward(self, x):
         if self.upsample:
-            x = functional.interpolate(x, mode="nearest", scale_factor=self.upsample)
+            x = functional.interpolate(x, mode=self.mode, scale_factor=self.upsample)
         return self.conv2d(functional.pad(x, [self.margin] * 4, mode="reflect"))
 
 
@@ -40,7 +40,7 @@ class Rows(nn.Module):
 
 
 class Transformer(nn.Module):
-    def __init__(self, width, blocks, norm=lambda maps: nn.InstanceNorm2d(maps, affine=True)):
+    def __init__(self, width, blocks, norm=lambda maps: nn.InstanceNorm2d(maps, affine=True), mode="nearest"):
         super().__init__()
         self.blocks = blocks
         self.conv1, self.in1 = Mirrored(3, width, 9), norm(width)
@@ -51,8 +51,8 @@ class Transformer(nn.Module):
             block.conv1, block.in1 = Mirrored(4 * width, 4 * width, 3), norm(4 * width)
             block.conv2, block.in2 = Mirrored(4 * width, 4 * width, 3), norm(4 * width)
             setattr(self, f"res{number}", block)
-        self.deconv1, self.in4 = Mirrored(4 * width, 2 * width, 3, upsample=2), norm(2 * width)
-        self.deconv2, self.in5 = Mirrored(2 * width, width, 3, upsample=2), norm(width)
+        self.deconv1, self.in4 = Mirrored(4 * width, 2 * width, 3, 1, 2, mode), norm(2 * width)
+        self.deconv2, self.in5 = Mirrored(2 * width, width, 3, 1, 2, mode), norm(width)
         self.deconv3 = Mirrored(width, 3, 9)
 
     def forward(self, x):
@@ -281,4 +281,5 @@ def network_cases(folder):
     style = random(1, 3, 20, 17, mean=0.5).half().double()
     tensors |= case("adain", AdaIN(1, style), random, 1, 3, 16, 24, bias=0.3)
     tensors |= case("small_vgg19", SmallVGG(2), random, 1, 3, 17, 16, bias=0.3)
+    tensors |= case("transformer_bilinear", Transformer(2, 1, mode="bilinear"), random, 1, 3, 12, 8)
     save(tensors, folder / "networks.safetensors")

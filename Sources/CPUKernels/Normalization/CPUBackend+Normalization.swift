@@ -12,7 +12,9 @@ extension CPUBackend {
     guard call.planes.count > 0, call.planes.size > 0 || call.mean != nil || call.invStd != nil else { return }
     let regrouped = call.regrouped
     try normalize(regrouped, threads: threads)
-    if regrouped.planes.images < call.planes.images { call.repeatStatistics(threads: threads) }
+    if regrouped.planes.images < call.planes.images, !call.statisticsAreOfFirst {
+      call.repeatStatistics(threads: threads)
+    }
   }
 
   /// - Parameter threads: how many it may use.
@@ -90,13 +92,16 @@ extension CPUBackend {
   }
 
   package func run(_ call: RecallCall) {
+    guard call.images > 0 else { return }
     let (runningMeans, runningVariances) = (call.runningMean.doubles, call.runningVariance.doubles)
     for map in 0..<call.maps {
       let spread = runningVariances[map] + call.epsilon
-      let inverse = spread == 0 ? 0 : 1 / spread.squareRoot()
-      for plane in stride(from: map, to: call.images * call.maps, by: call.maps) {
-        call.mean.doubles[plane] = runningMeans[map]
-        call.invStd.doubles[plane] = inverse
+      call.mean.doubles[map] = runningMeans[map]
+      call.invStd.doubles[map] = spread == 0 ? 0 : 1 / spread.squareRoot()
+    }
+    for image in 1..<call.images {
+      for statistics in [call.mean.doubles, call.invStd.doubles] {
+        (statistics + image * call.maps).update(from: statistics, count: call.maps)
       }
     }
   }

@@ -20,16 +20,6 @@ extension Planes {
 
   /// Whether each plane's values lie together.
   var areContiguous: Bool { layout == .nchw || maps == 1 }
-
-  /// Whether the planes of a batch are, by map, those of one picture.
-  fileprivate func isOnePicture(_ sharing: MomentSharing?, _ scale: ParameterValues, _ bias: ParameterValues) -> Bool {
-    sharing == .batch && images > 1 && size > 0 && (layout == .nhwc || maps == 1) && scale.isByMap && bias.isByMap
-  }
-}
-
-extension ParameterValues {
-  /// Whether there is a value for each map, or one for all.
-  var isByMap: Bool { base == nil || grain == .map }
 }
 
 extension NormCall {
@@ -37,7 +27,7 @@ extension NormCall {
   var regrouped: NormCall {
     var call = self
     call.planes = planes.regrouped
-    if call.planes.isOnePicture(sharing, scale, bias) {
+    if call.planes.areOnePicture(sharing, scale, bias) {
       call.planes = call.planes.asOnePicture
       call.sharing = .instance
     }
@@ -63,7 +53,7 @@ extension NormGradientCall {
   var regrouped: NormGradientCall {
     var call = self
     call.planes = planes.regrouped
-    if call.planes.isOnePicture(sharing, scale, bias) {
+    if call.planes.areOnePicture(sharing, scale, bias) {
       call.planes = call.planes.asOnePicture
       call.sharing = .instance
     }

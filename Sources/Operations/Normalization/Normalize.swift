@@ -18,8 +18,9 @@ package struct Normalize: Operation {
   /// Of the input's form.
   package var residual: Tensor?
   package var attributes: Attributes
-  /// The means and 1 / sqrt(variance + epsilon) that it normalises by, (N, C), float64: given or, where moments are
-  /// shared, what ``run(into:)`` leaves. Memory that is given then is used if nobody else has it.
+  /// The means and 1 / sqrt(variance + epsilon) that it normalises by, float64: given, (N, C), or, where moments are
+  /// shared, what ``run(into:)`` leaves, of a batch perhaps (1, C) for all pictures. Memory that is given then is used if
+  /// nobody else has it.
   package var statistics: Statistics?
   /// Whether the statistics will be asked for: by a gradient, or by a module that shows them.
   package var keepsStatistics = true
@@ -27,15 +28,23 @@ package struct Normalize: Operation {
   package struct Statistics: Sendable {
     package var mean: Tensor
     package var invStd: Tensor
+    /// N, also where there are those of one picture for all.
+    package fileprivate(set) var images: Int
+
+    /// The means, (N, C).
+    package var meanOfEach: Tensor { get throws { try mean.broadcast(to: [images, mean.shape[1]]) } }
+    /// 1 / sqrt(variance + epsilon), (N, C).
+    package var invStdOfEach: Tensor { get throws { try invStd.broadcast(to: [images, invStd.shape[1]]) } }
 
     /// Room for those of some planes.
     package init(uninitialized images: Int, _ maps: Int, on device: Device) throws {
+      self.images = images
       mean = try Tensor(uninitialized: [images, maps], dtype: .float64, on: device)
       invStd = try Tensor(uninitialized: [images, maps], dtype: .float64, on: device)
     }
 
-    fileprivate mutating func isUsable(for input: Tensor) -> Bool {
-      mean.isUnique() && invStd.isUnique() && mean.shape[0] == input.shape[0] && mean.shape[1] == input.shape[1]
+    fileprivate mutating func isUsable(for input: Tensor, images: Int) -> Bool {
+      mean.isUnique() && invStd.isUnique() && mean.shape[0] == images && mean.shape[1] == input.shape[1]
         && mean.storage.backendIdentity == input.storage.backendIdentity
     }
   }
@@ -109,19 +118,26 @@ package struct Normalize: Operation {
     if input.count == 0, input.shape[0].multipliedReportingOverflow(by: input.shape[1]).overflow {
       throw TensorError.invalidShape(input.shape, reason: "the number of planes overflows")
     }
-    if attributes.sharing != nil, statistics?.isUsable(for: input) != true {
-      statistics =
-        needsStatistics(input, attributes, keeps: keepsStatistics)
-        ? try Statistics(uninitialized: input.shape[0], input.shape[1], on: input.device) : nil
-    }
-    // The record has addresses alone.
-    defer { withExtendedLifetime((input, scale, bias, residual, result)) {} }
-    try NormCall(
+    var call = NormCall(
       planes: Planes(input), input: input.storage.address, output: result.storage.address,
       scale: ParameterValues(scale, absent: 1), bias: ParameterValues(bias, absent: 0), epsilon: attributes.epsilon,
       activation: attributes.activation, residual: residual?.storage.address, place: attributes.place,
-      sharing: attributes.sharing, mean: statistics?.mean.doubles, invStd: statistics?.invStd.doubles
-    ).run(on: input.storage.backend)
+      sharing: attributes.sharing)
+    if attributes.sharing != nil {
+      call.statisticsAreOfFirst =
+        input.storage.backend is CPUBackend && call.planes.areOnePicture(call.sharing, call.scale, call.bias)
+      let images = call.statisticsAreOfFirst ? 1 : input.shape[0]
+      if statistics?.isUsable(for: input, images: images) != true {
+        statistics =
+          needsStatistics(input, attributes, keeps: keepsStatistics)
+          ? try Statistics(uninitialized: images, input.shape[1], on: input.device) : nil
+      }
+      statistics?.images = input.shape[0]
+    }
+    (call.mean, call.invStd) = (statistics?.mean.doubles, statistics?.invStd.doubles)
+    // The record has addresses alone.
+    defer { withExtendedLifetime((input, scale, bias, residual, result)) {} }
+    try call.run(on: input.storage.backend)
   }
 
   /// Refuses operands that do not fit each other.

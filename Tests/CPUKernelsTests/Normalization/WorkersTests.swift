@@ -61,9 +61,14 @@ import Testing
         Workers.shared.run(shares: 3, values: 1 << 24) { _ in usleep(10_000) }
         #expect(blocked("/proc/thread-self") == before)
         let folder = "/proc/self/task"
-        let tasks = try FileManager.default.contentsOfDirectory(atPath: folder).map { "\(folder)/\($0)" }
-        let workers = tasks.filter {
-          (try? String(contentsOfFile: "\($0)/comm", encoding: .utf8))?.hasPrefix("instnorm-") == true
+        var workers: [String] = []
+        // Each gives itself its name, once it has a processor.
+        for _ in 0..<500 where workers.count < 2 {
+          usleep(10_000)
+          let tasks = try FileManager.default.contentsOfDirectory(atPath: folder).map { "\(folder)/\($0)" }
+          workers = tasks.filter {
+            (try? String(contentsOfFile: "\($0)/comm", encoding: .utf8))?.hasPrefix("instnorm-") == true
+          }
         }
         #expect(workers.count == 2)
         // The standard signals, except those that nobody can block.
