@@ -79,7 +79,7 @@ def torch_steps(kind, is_channels_last):
 
     pictures = [torch.rand(batch, 3, size, size).to(memory_format=form) for _ in range(4)]
     if kind == "style":
-        network, judge = made(Transformer(32, 5)), made(SmallVGG(16)).requires_grad_(False)
+        network, judge = made(Transformer(32, 5, mode="bilinear")), made(SmallVGG(16)).requires_grad_(False)
         optimizer, at = adam([network], 1e-3, 0.9), (12, 22, 33, 41)
         with torch.no_grad():
             of_style = features(judge, pictures[0][:1])

@@ -10,12 +10,10 @@ import InstanceNorm
 ///
 ///     x_0 = x - 0.5
 ///     x_j+1 = x_j convolved with b b^T, every second value;  b = (1, 3, 3, 1) / 8
-///     f_j = (max(w * x_j, 0), max(-w * x_j, 0)) - 0.1         lines1, lines2, ... lines16: of the lines of brightness
+///     f_j = (max(w * x_j, 0), max(-w * x_j, 0))               lines1, lines2, ... lines16: of the lines of brightness
 ///     F_j = (f_j, mean of 2x2 of f_j-1)                       scale1, scale2, ... scale16: of all filters
 ///
-/// so that Gram matrices of F_j have also seen how a scale goes with the next: an edge with the strokes on it. Taking
-/// 0.1 off, about what the maps' mean is in photographs, makes these matrices ones of how maps vary together, more than of
-/// how large they are. Styles are compared in F_1 to F_4, the first of which has seen f_0. What is in a picture is compared
+/// so that covariances of F_j have also seen how a scale goes with the next: an edge with the strokes on it. Styles are compared in F_1 to F_4, the first of which has seen f_0. What is in a picture is compared
 /// in lines of brightness alone, which leaves the colours to the style. The picture is continued by its edge; heights and
 /// widths of 16 pixels or more are taken.
 ///
@@ -36,7 +34,6 @@ import InstanceNorm
 /// natural textures?", 2017, that a layer at several scales is enough.
 public final class WaveletNetwork: LossNetwork {
   private static let scales = 5
-  private static let centre = 0.1
 
   /// Those of the lines of brightness, and the others.
   let lines, others: Conv2D
@@ -69,7 +66,7 @@ public final class WaveletNetwork: LossNetwork {
 
   public override var contentLayers: [String] { ["lines2", "lines4", "lines8"] }
 
-  public override var styleWeight: Double { 10 }
+  public override var styleWeight: Double { 4 }
 
   public override func checkDataShape(_ shape: Shape) throws {
     try super.checkDataShape(shape)
@@ -82,7 +79,7 @@ public final class WaveletNetwork: LossNetwork {
   override func features(of x: Tensor, through deepest: Int) throws -> [Tensor] {
     /// The maps of both signs.
     func rectified(_ y: Tensor) throws -> Tensor {
-      try .concatenated([y.relu(), (-y).relu()], along: 1) - Self.centre
+      try .concatenated([y.relu(), (-y).relu()], along: 1)
     }
     var pictures = [try x - 0.5]
     for scale in 0..<min(deepest, Self.scales - 1) { pictures.append(try halving(pictures[scale])) }

@@ -8,6 +8,8 @@ struct Painter {
   let valueRange: ValueRange
   /// Whether the network itself goes only so far towards the style as it was told.
   let mixesByItself: Bool
+  /// The deviation of the noise that pictures get, in 255ths of their range.
+  private let grain: Double
   private let device: Device
   private let network: SharedModel
 
@@ -17,11 +19,12 @@ struct Painter {
   ///   - encoder: of an AdaINNet whose decoder alone is in the other file.
   ///   - style: of a network with several, its number; of one for any style, a picture.
   ///   - strength: how far to go towards the style.
+  ///   - grain: how much noise to paint on; nil for what suits the network.
   ///   - precision: of convolutions.
   ///   - reading: how large the style's picture may be.
   init(
     _ path: String? = nil, _ architecture: Architecture? = nil, encoder: String? = nil, style: String?,
-    strength: Double = 1, precision: Precision = .float32, reading: Reading, on device: Device
+    strength: Double = 1, grain: Double? = nil, precision: Precision = .float32, reading: Reading, on device: Device
   ) throws {
     let network: Network =
       switch (path, encoder) {
@@ -35,6 +38,8 @@ struct Painter {
     for note in network.notes { tell("instnorm: \(oneLine("\(path?.shown ?? ""): \(note)"))\n") }
     try network.to(device)
     (inMaps, valueRange, self.device) = (generator.inMaps, generator.valueRange, device)
+    // A network repeats itself where it is given nothing to begin a stroke on, as no photograph is.
+    self.grain = grain ?? (path == nil ? 2 : 0)
     mixesByItself = generator is AdaINNet
     switch generator {
     case let network as AdaINNet:
@@ -67,5 +72,13 @@ struct Painter {
   }
 
   /// What the network makes of a picture in its own values, (1, C, H, W).
-  func paint(_ content: Tensor) throws -> Tensor { try network(content.to(device)).toHost() }
+  func paint(_ content: Tensor) throws -> Tensor { try network(grained(content).to(device)).toHost() }
+
+  /// With the same noise each time, of brightness alone, so that nothing flickers from page to page.
+  private func grained(_ content: Tensor) throws -> Tensor {
+    guard grain > 0 else { return content }
+    // The deviation of numbers that lie evenly in -1 to 1 is 1 / sqrt(3).
+    let reach = grain / 255 * (valueRange.white - valueRange.black) * 3.0.squareRoot()
+    return try content + .randomUniform([1, 1, content.shape[2], content.shape[3]], in: -reach..<reach, seed: 1)
+  }
 }

@@ -9,8 +9,8 @@ struct Stylize: ParsableCommand {
     abstract: "Paint pictures with a trained network.",
     discussion: """
       Without --model it is one that comes with the package, which paints in the styles that `instnorm styles` lists: \
-      --style swirls, or a blend, --style swirls:0.7,glass:0.3. A model's network is found out from the names and shapes in the model's file: a style of pytorch/examples \
-      (fast_neural_style), a generator of CycleGAN or pix2pix, AdaIN, or what this library saved. The result has the \
+      --style swirls, or a blend, --style swirls:0.7,glass:0.3. A model's network is found out from the names and shapes \
+      in the model's file: a style of pytorch/examples (fast_neural_style), a generator of CycleGAN or pix2pix, AdaIN, or what this library saved. The result has the \
       picture's size and its transparency. An .npy array, as input or output, has the network's own values, (1, 3, H, W).
       """)
 
@@ -55,6 +55,15 @@ struct Stylize: ParsableCommand {
   @Option(parsing: .unconditional, help: "How much of the painting: 0 is the picture, 1 the painting.")
   var strength = 1.0
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      How much noise a picture has before it is painted, in 255ths of its range: 0 to 64. Strokes begin on it where the \
+      picture is smooth. (default: 2 for the styles that come with the package, 0 for a model)
+      """, valueName: "n"))
+  var grain: Double?
+
   @Option(help: "How convolutions are computed on the CPU: float32, or exact, which takes twice the time.")
   var precision = Precision.float32
 
@@ -69,6 +78,7 @@ struct Stylize: ParsableCommand {
     guard (0...1).contains(strength) else {
       throw ValidationError("--strength: expected 0 to 1; got \(strength)")
     }
+    if let grain, !(0...64).contains(grain) { throw ValidationError("--grain: expected 0 to 64; got \(grain)") }
     if model == nil, let option = encoder != nil ? "--encoder" : architecture != nil ? "--architecture" : nil {
       throw ValidationError("\(option): says something of a model, and there is no --model")
     }
@@ -80,8 +90,8 @@ struct Stylize: ParsableCommand {
   func run() throws {
     let jobs = try PictureJobs(inputs, to: output)
     let painter = try Painter(
-      model, architecture, encoder: encoder, style: style, strength: strength, precision: precision, reading: reading,
-      on: place.device())
+      model, architecture, encoder: encoder, style: style, strength: strength, grain: grain, precision: precision,
+      reading: reading, on: place.device())
     let brush = Brush(size: size, keepColors: keepColors, strength: strength, reading: reading)
     try jobs.run { try brush.paint($0, to: $1, with: painter) }
   }

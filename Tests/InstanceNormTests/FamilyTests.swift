@@ -33,6 +33,31 @@ import Testing
     try expectSame([4, 1, 9, 7], LayerNorm2D(numOfMaps: 1), InstanceNorm2D(numOfMaps: 1))
   }
 
+  /// Also where the pictures of a batch have one row of them in memory, and from one number of pictures to another.
+  @Test(arguments: Layout.allCases)
+  func `a batch's statistics are there for each of its pictures`(layout: Layout) throws {
+    let norm = try BatchNorm2D(numOfMaps: 3)
+    try norm.calcMode(.float64)
+    var runningMean = [0.0, 0, 0]
+    for (index, images) in [4, 2, 1, 3].enumerated() {
+      let x = try Tensor.randomNormal([images, 3, 5, 4], mean: 2, seed: UInt64(index), dtype: .float64)
+      try norm(x.to(layout))
+      let values = try x.doubles
+      let means = (0..<3).map { map in
+        let own = values.indices.filter { $0 / 20 % 3 == map }.map { values[$0] }
+        return own.reduce(0, +) / Double(own.count)
+      }
+      for saved in [norm.saveMean, norm.saveInvVar] { #expect(saved?.shape == [images, 3]) }
+      for (place, value) in try #require(norm.saveMean).doubles.enumerated() {
+        #expect(abs(value - means[place % 3]) < 1e-14)
+      }
+      runningMean = zip(runningMean, means).map { 0.9 * $0 + 0.1 * $1 }
+      for (value, expected) in zip(try #require(norm.runningMean).doubles, runningMean) {
+        #expect(abs(value - expected) < 1e-14)
+      }
+    }
+  }
+
   @Test func `scale and bias by element are those by map where a map's are equal`() throws {
     let shape: Shape = [2, 3, 5, 4]
     let x = try Tensor.randomNormal(shape, mean: 1, seed: 1, dtype: .float64)

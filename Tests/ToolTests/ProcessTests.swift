@@ -83,6 +83,27 @@ import Testing
     }
   #endif
 
+  #if os(Linux)
+    /// A program's own name is an argument, too, that its maker may leave out.
+    @Test func `without a single argument it says what it is for`() throws {
+      for environment in [["PATH=/usr/bin:/bin"], []] {
+        var files = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&files)
+        defer { posix_spawn_file_actions_destroy(&files) }
+        posix_spawn_file_actions_addopen(&files, 1, folder.file("said"), O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        var variables = environment.map { strdup($0) } + [nil]
+        defer { for variable in variables { free(variable) } }
+        var none: [UnsafeMutablePointer<CChar>?] = [nil]
+        var child: pid_t = 0
+        #expect(posix_spawn(&child, Tool.path("instnorm"), &files, nil, &none, &variables) == 0)
+        var status: Int32 = -1
+        #expect(waitpid(child, &status, 0) == child && status == 0)
+        let said = String(decoding: try bytes(of: folder.file("said")), as: UTF8.self)
+        #expect(said.hasPrefix("OVERVIEW:") && said.contains("stylize"))
+      }
+    }
+  #endif
+
   @Test func `a signal that is ignored stays so`() throws {
     try NPY.write(.randomNormal([2, 3, 4, 5], seed: 1), to: folder.file("x.npy"))
     let fifo = folder.file("fifo.npy")

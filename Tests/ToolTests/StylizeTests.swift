@@ -48,6 +48,28 @@ import Testing
     #expect(String(decoding: try bytes(of: "\(packageFolder)/README.md"), as: UTF8.self).contains(shown))
   }
 
+  @Test func `a grain is under the painting and not in the picture`() throws {
+    let network = try network()
+    let picture = try picture("in.png", seed: 1)
+    func painted(_ name: String, _ arguments: String...) throws -> Tensor {
+      let tool = try Tool(
+        ["stylize", "in.png", "-o", name, "--model", "m.safetensors"] + arguments, in: folder.path)
+      #expect(tool.status == 0, "\(tool.errors)")
+      return try array(name)
+    }
+    let plain = try painted("plain.npy")
+    #expect(try bits(plain) == bits(planned(network, 255 * picture.colors)))
+    #expect(try bits(painted("none.npy", "--grain", "0")) == bits(plain))
+    let (grain, again) = (try painted("grain.npy", "--grain", "2"), try painted("again.npy", "--grain", "2"))
+    #expect(try bits(grain) == bits(again) && bits(grain) != bits(plain))
+    // Without the painting there is none of it.
+    #expect(try bits(painted("same.npy", "--grain", "64", "--strength", "0")) == bits(255 * picture.colors))
+    for wrong in ["-1", "65", "nan"] {
+      let tool = try stylize("in.png", "-o", "out.npy", "--grain", wrong)
+      #expect(tool.status == 64 && tool.errors.contains("--grain: expected 0 to 64; got \(wrong)"), "\(tool.errors)")
+    }
+  }
+
   @Test func `strength, colours and transparency are the picture's`() throws {
     _ = try network()
     let alpha = try Tensor.randomUniform([1, 1, 20, 30], seed: 7)

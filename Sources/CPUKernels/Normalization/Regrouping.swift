@@ -18,6 +18,9 @@ extension Planes {
   /// Those of the first picture alone.
   var ofFirstPicture: Planes { Planes(dtype: dtype, layout: layout, images: 1, maps: maps, size: size) }
 
+  /// How much work they are, in values: the statistics of a plane, and what is made of them, cost as much as some.
+  var work: Int { count * max(size, 16) }
+
   /// Whether each plane's values lie together.
   var areContiguous: Bool { layout == .nchw || maps == 1 }
 }

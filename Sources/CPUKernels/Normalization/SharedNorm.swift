@@ -107,16 +107,17 @@ extension NormPasses {
 
   /// As ``Moments/merge(_:)`` does it, of planes that are equally large, and without a division for each.
   private func merged(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) -> Moments {
-    let first = moments[sets[set, 0]]
+    let (members, width, step) = (moments + sets[set, 0], sets.width, sets.step)
+    let first = members[0]
     var distance = 0.0
-    for member in 1..<max(sets.width, 1) { distance += moments[sets[set, member]].mean - first.mean }
-    let mean = first.mean + distance / Double(sets.width)
+    for member in 1..<max(width, 1) { distance += members[member * step].mean - first.mean }
+    let mean = first.mean + distance / Double(width)
     var squares = 0.0
-    for member in 0..<sets.width {
-      let own = moments[sets[set, member]]
+    for member in 0..<width {
+      let own = members[member * step]
       squares += own.squaredDeviations + (own.mean - mean) * (own.mean - mean) * own.count
     }
-    return Moments(count: first.count * Double(sets.width), mean: mean, squaredDeviations: squares)
+    return Moments(count: first.count * Double(width), mean: mean, squaredDeviations: squares)
   }
 }
 
@@ -252,8 +253,9 @@ struct Part {
     let units = sets.count / max(least, 1)
     let length = max(1, CacheSizes.part / max(bytes, 1))
     let fewest = (units + length - 1) / length
-    let shares = ThreadedWork.shareCount(items: fewest, values: planes.valueCount, threads: threads)
-    // As many for each thread, where that makes parts smaller. (A variable that closures see would lie on the heap.)
+    // Merging has one thread a part, so that there is one for each thread at least, and then as many for each. (A variable
+    // that closures see would lie on the heap.)
+    let shares = ThreadedWork.shareCount(items: units, values: planes.work, threads: threads)
     let even = (fewest + shares - 1) / shares * shares
     let count = even <= units ? even : fewest
     func part(number index: Int) -> Part {
@@ -263,7 +265,7 @@ struct Part {
     let isEven = count % shares == 0 || count >= 8 * shares
     if isEven, shares > 1 {
       let failure = Failure()
-      ThreadedWork.run(items: count, values: planes.valueCount, shares: shares) { _, items in
+      ThreadedWork.run(items: count, values: planes.work, shares: shares) { _, items in
         failure.catching { () throws(TensorError) in
           for index in items { try body(part(number: index), 1) }
         }

@@ -232,7 +232,7 @@ extension Planes {
   func forEachStep(
     _ range: Range<Int>, threads: Int, _ body: (Range<Int>) throws(TensorError) -> Void
   ) throws(TensorError) {
-    let (steps, values) = ((range.count + 15) / 16, range.count * size)
+    let (steps, values) = ((range.count + 15) / 16, range.count * max(size, 16))
     let shares = ThreadedWork.shareCount(items: steps, values: values, threads: threads)
     let failure = Failure()
     ThreadedWork.run(items: steps, values: values, shares: shares) { _, items in

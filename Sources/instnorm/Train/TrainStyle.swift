@@ -37,7 +37,7 @@ struct TrainStyle: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "How much paintings are held to the style. (default: what is usual with the loss network, 2 or 10)")
+    help: "How much paintings are held to the style. (default: what is usual with the loss network, 2 or 4)")
   var styleWeight: Double?
 
   @Option(parsing: .unconditional, help: "How much paintings are kept from noise.")
