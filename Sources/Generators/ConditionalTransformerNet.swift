@@ -29,7 +29,8 @@ public final class ConditionalTransformerNet: StyleNetwork, SavedNetwork {
   /// - Throws: `ModuleError.argument(module:name:expected:got:)`.
   public init(
     numOfStyles: Int, styleNames: [String]? = nil, width: Int = 32, blocks: Int = 5,
-    upsampling: Upsampling = .nearest, inMaps: Int = 3, outMaps: Int = 3, valueRange: ValueRange = .bytes, name: String? = nil
+    upsampling: Upsampling = .nearest, inMaps: Int = 3, outMaps: Int = 3, valueRange: ValueRange = .bytes,
+    name: String? = nil
   ) throws {
     try Self.require("numOfStyles", numOfStyles, from: 1)
     if let styleNames, styleNames.count != numOfStyles || Set(styleNames).count != numOfStyles {
@@ -100,9 +101,9 @@ public final class ConditionalTransformerNet: StyleNetwork, SavedNetwork {
   public convenience init(_ blueprint: Blueprint) throws {
     try self.init(
       numOfStyles: blueprint.optionalInt("numOfStyles") ?? 1, styleNames: blueprint.optionalStrings("styleNames"),
-      width: blueprint.optionalInt("width") ?? 32,
-      blocks: blueprint.optionalInt("blocks") ?? 5, upsampling: blueprint.choice("upsampling", or: .nearest),
-      inMaps: blueprint.optionalInt("inMaps") ?? 3, outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes),
+      width: blueprint.optionalInt("width") ?? 32, blocks: blueprint.optionalInt("blocks") ?? 5,
+      upsampling: blueprint.choice("upsampling", or: .nearest), inMaps: blueprint.optionalInt("inMaps") ?? 3,
+      outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes),
       name: blueprint.string("name"))
   }
 

@@ -41,7 +41,8 @@ public final class TransformerNet: StyleNetwork, SavedNetwork {
     try self.init(
       width: blueprint.optionalInt("width") ?? 32, blocks: blueprint.optionalInt("blocks") ?? 5,
       upsampling: blueprint.choice("upsampling", or: .nearest), inMaps: blueprint.optionalInt("inMaps") ?? 3,
-      outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes), name: blueprint.string("name"))
+      outMaps: blueprint.optionalInt("outMaps") ?? 3, valueRange: blueprint.valueRange(or: .bytes),
+      name: blueprint.string("name"))
   }
 
   public static func recognized(in file: StateDict) -> Blueprint? {

@@ -105,7 +105,9 @@ extension Blueprint {
   }
 
   /// - Parameter usual: where there is none.
-  package func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, or usual: Choice) throws -> Choice {
+  package func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ name: String, or usual: Choice
+  ) throws -> Choice {
     if scheme[name] == nil { return usual }
     return try choice(name, of: Dictionary(uniqueKeysWithValues: Choice.allCases.map { ($0.rawValue, $0) }))
   }

@@ -5,7 +5,8 @@ import Testing
 /// The networks against PyTorch's of the same weights.
 @Suite struct NetworkTests {
   static let names = [
-    "transformer", "transformer_bilinear", "conditional", "adain", "resnet_instance", "resnet_batch", "unet_instance", "unet_batch",
+    "transformer", "transformer_bilinear", "conditional", "adain", "resnet_instance", "resnet_batch", "unet_instance",
+    "unet_batch",
     "patches_instance", "patches_batch", "pixels_instance", "pixels_batch", "vgg16", "vgg19",
     "small_vgg19",
   ]
