@@ -12,9 +12,10 @@ import InstanceNorm
 /// | 3x3 | 128 | H/8 x W/8 |
 ///
 /// The first makes the network's numbers of a picture of 0 to 1. The others are of a picture that is mirrored at its edges
-/// and are followed by ReLU; the greatest of 2x2 values is taken where the size is halved, or their mean (``LossNetwork/pooling``). Names in files are those of
-/// `SmallEncoder4_16x_aux` and its like in MingSun-Tse/Collaborative-Distillation: `conv0.weight`, `conv11.weight`. Those
-/// that are there for the distillation alone (`conv11_aux`) are passed over.
+/// and are followed by ReLU; the greatest of 2x2 values is taken where the size is halved, or their mean
+/// (``LossNetwork/pooling``). Names in files are those of `SmallEncoder4_16x_aux` and its like in
+/// MingSun-Tse/Collaborative-Distillation: `conv0.weight`, `conv11.weight`. Those that are there for the distillation alone
+/// (`conv11_aux`) are passed over.
 public final class SmallVGG19: LossNetwork, SavedNetwork {
   /// Maps at full size.
   public let width: Int

@@ -13,9 +13,10 @@ import InstanceNorm
 ///     f_j = (max(w * x_j, 0), max(-w * x_j, 0))               lines1, lines2, ... lines16: of the lines of brightness
 ///     F_j = (f_j, mean of 2x2 of f_j-1)                       scale1, scale2, ... scale16: of all filters
 ///
-/// so that covariances of F_j have also seen how a scale goes with the next: an edge with the strokes on it. Styles are compared in F_1 to F_4, the first of which has seen f_0. What is in a picture is compared
-/// in lines of brightness alone, which leaves the colours to the style. The picture is continued by its edge; heights and
-/// widths of 16 pixels or more are taken.
+/// so that covariances of F_j have also seen how a scale goes with the next: an edge with the strokes on it. Styles are
+/// compared in F_1 to F_4, the first of which has seen f_0. What is in a picture is compared in lines of brightness alone,
+/// which leaves the colours to the style. The picture is continued by its edge; heights and widths of 16 pixels or more
+/// are taken.
 ///
 /// The filters are 5x5, of brightness (red, green and blue alike), of red against blue, and of green against both:
 ///

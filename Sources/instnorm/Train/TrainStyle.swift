@@ -53,8 +53,8 @@ struct TrainStyle: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How the network doubles sizes: bilinear, or nearest as in pytorch/examples, which takes a tenth less time and may "
-        + "leave a lattice of 4 pixels."))
+      "How the network doubles sizes: bilinear, or nearest as in pytorch/examples, which takes a little less time and "
+        + "memory, and may leave a lattice of 4 pixels."))
   var upsampling = StyleNetwork.Upsampling.bilinear
 
   @Option(
