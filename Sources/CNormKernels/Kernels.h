@@ -19,6 +19,7 @@
 #include "SmallPlanes.h"
 #include "SmallPlaneGradients.h"
 #include "ByElement.h"
+#include "Pictures.h"
 
 // MARK: - The table
 
@@ -39,6 +40,9 @@ const norm_kernels PASTE(norm_kernels, ISA) = {
     .normalize_planes = PASTE(normalize_planes, ISA),
     .planes_gradient_sums = PASTE(planes_gradient_sums, ISA),
     .planes_gradient = PASTE(planes_gradient, ISA),
+    .few_pixel_moments = PASTE(few_pixel_moments, ISA),
+    .normalize_pictures = PASTE(normalize_pictures, ISA),
+    .pictures_gradient = PASTE(pictures_gradient, ISA),
     .normalize_elements = PASTE(normalize_elements, ISA),
     .element_gradient_sums = PASTE(element_gradient_sums, ISA),
     .element_gradient = PASTE(element_gradient, ISA),

@@ -125,15 +125,18 @@ static void PASTE(pixel_moments, ISA)(norm_type type, const void *x, size_t pixe
   }
 }
 
+/// At most 32 samples.
 INLINE void pixel_shifts_of(norm_type type, const char *x, size_t pixels, size_t maps, size_t samples, float *shift) {
-  for (size_t map = 0; map < maps; map += lanes) {
+  const double inverse = 1 / (double)samples;
+  size_t places[32];
+  for (size_t i = 0; i < samples; i++) places[i] = pixels * i / samples * maps * width(type);
+  for (size_t map = 0; map < maps; map += lanes, x += lanes * width(type)) {
     lane_sums sum = {0};
-    for (size_t i = 0; i < samples; i++) {
-      const char *at = x + (pixels * i / samples * maps + map) * width(type);
-      fold(&sum, map + lanes <= maps ? load(type, at) : load_few(type, at, maps - map));
-    }
-    sum.low /= (double)samples;
-    sum.high /= (double)samples;
+    for (size_t i = 0; i < samples; i++)
+      fold(&sum, map + lanes <= maps ? load(type, x + places[i]) : load_few(type, x + places[i], maps - map));
+    // Of equal values exactly theirs, since float64 holds their sum nearly and float32 is what remains.
+    sum.low *= inverse;
+    sum.high *= inverse;
     floats shifts;
     shifts.lo = __builtin_convertvector(sum.low, __typeof__(shifts.lo));
     shifts.hi = __builtin_convertvector(sum.high, __typeof__(shifts.hi));

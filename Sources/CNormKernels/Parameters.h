@@ -1,18 +1,64 @@
 // What planes are normalised with, of many planes at once. Each formula is that of one plane in Swift, FloatAffine and
 // FloatSlope, and gives the same bits. Included by Kernels.h.
 
-/// Whether a magnitude is far enough from the ends of float32's range for products of two.
-INLINE int is_ordinary(double a) { return (a >= 1e-15) & (a <= 1e15); }
-INLINE int is_product(float a) { return (a >= 1e-30f) & (a <= 1e30f); }
+// Eight planes at a time, of which there may be fewer: the others' lanes hold anything.
+typedef float eight_floats __attribute__((ext_vector_type(8)));
+typedef int eight_ints __attribute__((ext_vector_type(8)));
+typedef long wide_ints __attribute__((ext_vector_type(8)));
+enum { eight = 8 };
 
-/// Of a map; 1 and 0 where there is none.
-INLINE double scale_at(const norm_parameters *p, size_t map) { return p->scale ? p->scale[map] : 1; }
-INLINE double bias_at(const norm_parameters *p, size_t map) { return p->bias ? p->bias[map] : 0; }
+INLINE doubles load_doubles(const double *from, size_t count) {
+  doubles a = 0;
+  if (count >= eight)
+    __builtin_memcpy(&a, from, sizeof a);
+  else
+    for (size_t i = 0; i < count; i++) a[i] = from[i];
+  return a;
+}
 
-/// Where the maps of planes from `at` on go round: how many planes there are up to that, at most `count`.
-INLINE size_t maps_in_a_row(const norm_parameters *p, size_t at, size_t count, size_t *map) {
-  *map = (p->first + at) % p->maps;
-  return least(count, p->maps - *map);
+INLINE eight_floats load_eight(const float *from, size_t count) {
+  eight_floats a = 0;
+  if (count >= eight)
+    __builtin_memcpy(&a, from, sizeof a);
+  else
+    for (size_t i = 0; i < count; i++) a[i] = from[i];
+  return a;
+}
+
+INLINE void store_eight(float *to, eight_floats a, size_t count) {
+  if (count >= eight)
+    __builtin_memcpy(to, &a, sizeof a);
+  else
+    for (size_t i = 0; i < count; i++) to[i] = a[i];
+}
+
+/// The values of maps from `map` on, going round; `absent` where there are none.
+INLINE doubles load_by_map(const float *values, double absent, size_t map, size_t maps, size_t count) {
+  if (!values) return absent;
+  eight_floats a = 0;
+  if (map + eight <= maps)
+    __builtin_memcpy(&a, values + map, sizeof a);
+  else
+    for (size_t i = 0; i < count; i++) {
+      a[i] = values[map];
+      map = map + 1 == maps ? 0 : map + 1;
+    }
+  return __builtin_convertvector(a, doubles);
+}
+
+INLINE eight_floats narrowed(doubles a) { return __builtin_convertvector(a, eight_floats); }
+INLINE doubles widened(eight_floats a) { return __builtin_convertvector(a, doubles); }
+INLINE doubles magnitudes(doubles a) { return __builtin_elementwise_abs(a); }
+
+/// Whether magnitudes are far enough from the ends of float32's range for products of two.
+INLINE wide_ints are_ordinary(doubles a) { return (a >= 1e-15) & (a <= 1e15); }
+/// Whether a product is; the bounds are float32's.
+INLINE wide_ints are_products(doubles a) { return (a >= (double)1e-30f) & (a <= (double)1e30f); }
+
+/// How many of the first lanes are not set.
+INLINE size_t count_unset(wide_ints mask, size_t count) {
+  const wide_ints index = {0, 1, 2, 3, 4, 5, 6, 7};
+  return (size_t)__builtin_reduce_add(~mask & (index < (long)count) & 1);
 }
 
 /// The affines of some planes. Those that only the plain way does exactly get an offset of NaN; those whose statistics are
@@ -20,23 +66,27 @@ INLINE size_t maps_in_a_row(const norm_parameters *p, size_t at, size_t count, s
 ///
 /// Returns how many the former are.
 INLINE size_t affines_of(const norm_parameters *p, size_t at, size_t count, float *shift, float *gain, float *offset) {
-  size_t missing = 0;
-  for (size_t done = 0; done < count;) {
-    size_t map;
-    const size_t row = maps_in_a_row(p, at + done, count - done, &map);
-    for (size_t i = 0; i < row; i++) {
-      const double mean = p->mean[at + done + i], inv_std = p->inv_std[at + done + i];
-      const double scale = scale_at(p, map + i), exact = scale * inv_std;
-      const float s = (float)mean, o = (float)(bias_at(p, map + i) - (mean - (double)s) * exact);
-      const int fits = is_ordinary(inv_std) & ((scale == 0) | is_ordinary(__builtin_fabs(exact))) &
-                       (__builtin_fabsf(o) <= __FLT_MAX__);
-      const int is_nan = (mean != mean) | (inv_std != inv_std);
-      shift[done + i] = fits ? s : 0;
-      gain[done + i] = fits ? (float)exact : is_nan ? __builtin_nanf("") : 0;
-      offset[done + i] = fits ? o : __builtin_nanf("");
-      missing += !(fits | is_nan);
-    }
-    done += row;
+  const eight_floats nan = __builtin_nanf("");
+  size_t missing = 0, map = (p->first + at) % p->maps;
+  for (size_t i = 0; i < count; i += eight) {
+    const size_t some = least(count - i, eight);
+    const doubles mean = load_doubles(p->mean + at + i, some), inv_std = load_doubles(p->inv_std + at + i, some);
+    const doubles scale = load_by_map(p->scale, 1, map, p->maps, some);
+    const doubles bias = load_by_map(p->bias, 0, map, p->maps, some);
+    map += some;
+    if (map >= p->maps) map %= p->maps;
+
+    const doubles exact = scale * inv_std;
+    const eight_floats s = narrowed(mean), o = narrowed(bias - (mean - widened(s)) * exact);
+    const wide_ints fits = are_ordinary(inv_std) & ((scale == 0) | are_ordinary(magnitudes(exact))) &
+                             (magnitudes(widened(o)) <= (double)__FLT_MAX__);
+    const wide_ints is_nan = (mean != mean) | (inv_std != inv_std);
+    const eight_ints float_fits = __builtin_convertvector(fits, eight_ints);
+    const eight_ints float_is_nan = __builtin_convertvector(is_nan, eight_ints);
+    store_eight(shift + i, float_fits ? s : 0, some);
+    store_eight(gain + i, float_fits ? narrowed(exact) : float_is_nan ? nan : 0, some);
+    store_eight(offset + i, float_fits ? o : nan, some);
+    missing += count_unset(fits | is_nan, some);
   }
   return missing;
 }
@@ -44,9 +94,11 @@ INLINE size_t affines_of(const norm_parameters *p, size_t at, size_t count, floa
 /// The parts of slopes that are known before the sums are, of planes with affines.
 INLINE void slopes_of(const norm_parameters *p, size_t at, size_t count, const float *shift, float *inv_std,
                       float *centre) {
-  for (size_t i = 0; i < count; i++) {
-    inv_std[i] = (float)p->inv_std[at + i];
-    centre[i] = (float)(((double)shift[i] - p->mean[at + i]) * p->inv_std[at + i]);
+  for (size_t i = 0; i < count; i += eight) {
+    const size_t some = least(count - i, eight);
+    const doubles mean = load_doubles(p->mean + at + i, some), inverse = load_doubles(p->inv_std + at + i, some);
+    store_eight(inv_std + i, narrowed(inverse), some);
+    store_eight(centre + i, narrowed((widened(load_eight(shift + i, some)) - mean) * inverse), some);
   }
 }
 
@@ -55,30 +107,35 @@ INLINE void slopes_of(const norm_parameters *p, size_t at, size_t count, const f
 /// Returns how many these are.
 INLINE size_t finish_slopes(const norm_parameters *p, const norm_means *means, size_t at, size_t count,
                             const float *gain, float *mean, float *slope, float *offset) {
+  const eight_floats nan = __builtin_nanf("");
+  const double inverse_size = means->size > 0 ? 1 / means->size : 0;
   size_t missing = 0;
-  for (size_t i = 0; i < count; i++) {
-    const double first = means->gradient[at + i], second = means->product[at + i];
-    const float largest = means->largest[at + i];
-    int fits = (largest == 0) | (is_ordinary(largest) & ((gain[i] == 0) | is_product(__builtin_fabsf(gain[i]) * largest)));
-    float m, s, o;
-    if (gain[i] != gain[i]) {
-      m = s = o = 0;
-      fits = 1;
-    } else if (means->size > 0) {
-      m = (float)(first / means->size);
-      s = (float)(-(double)gain[i] * (second / means->size));
-      o = 0;
-      fits &= (__builtin_fabs(first) <= __DBL_MAX__) & (__builtin_fabs(second) <= __DBL_MAX__);
+  for (size_t i = 0; i < count; i += eight) {
+    const size_t some = least(count - i, eight);
+    const doubles first = load_doubles(means->gradient + at + i, some);
+    const doubles second = load_doubles(means->product + at + i, some);
+    const eight_floats gains = load_eight(gain + i, some), largest = load_eight(means->largest + at + i, some);
+    const doubles most = widened(largest);
+    wide_ints fits = (most == 0) | (are_ordinary(most) & ((widened(gains) == 0) |
+                                                            are_products(widened(__builtin_elementwise_abs(gains) * largest))));
+    eight_floats m = 0, s, o = 0;
+    if (means->size > 0) {
+      m = narrowed(first * inverse_size);
+      s = narrowed(-widened(gains) * (second * inverse_size));
+      fits &= (magnitudes(first) <= __DBL_MAX__) & (magnitudes(second) <= __DBL_MAX__);
     } else {
-      m = 0;
-      s = (float)(-p->inv_std[at + i] * second);
-      o = (float)(-p->inv_std[at + i] * first);
-      fits &= ((o == 0) | is_product(__builtin_fabsf(o))) & ((s == 0) | is_product(__builtin_fabsf(s)));
+      const doubles inverse = load_doubles(p->inv_std + at + i, some);
+      s = narrowed(-inverse * second);
+      o = narrowed(-inverse * first);
+      fits &= ((widened(o) == 0) | are_products(magnitudes(widened(o)))) & ((widened(s) == 0) | are_products(magnitudes(widened(s))));
     }
-    mean[i] = m;
-    slope[i] = s;
-    offset[i] = fits ? o : __builtin_nanf("");
-    missing += !fits;
+    // All is NaN then, whatever the sums are.
+    const eight_ints is_nan = gains != gains;
+    fits |= __builtin_convertvector(is_nan, wide_ints);
+    store_eight(mean + i, is_nan ? 0 : m, some);
+    store_eight(slope + i, is_nan ? 0 : s, some);
+    store_eight(offset + i, is_nan ? 0 : __builtin_convertvector(fits, eight_ints) ? o : nan, some);
+    missing += count_unset(fits, some);
   }
   return missing;
 }

@@ -83,10 +83,16 @@ INLINE floats input_gradient(affine_values a, slope_values s, pair p) {
   return multiply_add(p.dn - s.mean, a.gain, multiply_add(p.xhat, s.slope, s.offset));
 }
 
+INLINE slope_values either_slope(size_t count, slope_values a, slope_values b) {
+  return (slope_values){either(count, a.inv_std, b.inv_std), either(count, a.centre, b.centre),
+                        either(count, a.mean, b.mean), either(count, a.slope, b.slope),
+                        either(count, a.offset, b.offset)};
+}
+
 INLINE size_t planes_gradient_of(norm_type type, norm_activation activation, norm_residual residual, float leak,
                                  const char *dy, const char *x, const char *r, char *dx, char *dr, size_t size,
                                  size_t count, const norm_parameters *parameters, const norm_means *means) {
-  const size_t bytes = width(type), last = size - lanes;
+  const size_t bytes = width(type);
   const bool reads_residual = NEEDS_RESIDUAL(activation, residual);
   for (size_t start = 0; start < count; start += lanes) {
     const size_t some = least(count - start, lanes);
@@ -112,26 +118,32 @@ INLINE size_t planes_gradient_of(norm_type type, norm_activation activation, nor
       write_rows(type, dx + at, size, some, xs);
       continue;
     }
-    for (size_t plane = 0; plane < some; plane++) {
-      const size_t at = (start + plane) * size * bytes;
+    const size_t at = start * size * bytes;
+#define STEP(a, s, read, write, ...)                                                                                   \
+  {                                                                                                                    \
+    const pair v = gradient_pair(activation, residual, leak, a, s, read(type, dy + at + i * bytes __VA_ARGS__),        \
+                                 read(type, x + at + i * bytes __VA_ARGS__),                                           \
+                                 reads_residual ? read(type, r + at + i * bytes __VA_ARGS__) : (floats)0.0f);          \
+    const floats result = input_gradient(a, s, v);                                                                     \
+    if (dr) write(type, dr + at + i * bytes, v.dn __VA_ARGS__);                                                        \
+    write(type, dx + at + i * bytes, result __VA_ARGS__);                                                              \
+  }
+    size_t i = 0;
+    for (size_t plane = 0, end = size; plane < some; plane++, end += size) {
       const affine_values a = affine_of(&p, plane);
       const slope_values s = slope_of(&p, plane);
-#define PAIR(i)                                                                                                        \
-  gradient_pair(activation, residual, leak, a, s, load(type, dy + at + (i) * bytes), load(type, x + at + (i) * bytes), \
-                reads_residual ? load(type, r + at + (i) * bytes) : (floats)0.0f)
-      pair end = {0, 0};
-      if (size % lanes) end = PAIR(last);
-      for (size_t i = 0; i + lanes <= size; i += lanes) {
-        const pair v = PAIR(i);
-        if (dr) store(type, dr + at + i * bytes, v.dn);
-        store(type, dx + at + i * bytes, input_gradient(a, s, v));
+      for (; i + lanes <= end; i += lanes) STEP(a, s, load, store)
+      if (i == end) continue;
+      if (plane + 1 < some) {
+        const affine_values both = either_affine(end - i, a, affine_of(&p, plane + 1));
+        const slope_values slopes = either_slope(end - i, s, slope_of(&p, plane + 1));
+        STEP(both, slopes, load, store)
+        i += lanes;
+      } else {
+        STEP(a, s, load_few, store_few, , end - i)
       }
-      if (size % lanes) {
-        if (dr) store(type, dr + at + last * bytes, end.dn);
-        store(type, dx + at + last * bytes, input_gradient(a, s, end));
-      }
-#undef PAIR
     }
+#undef STEP
   }
   return count;
 }

@@ -1,11 +1,9 @@
 // Loops over many small planes that lie one after the other: whatever one plane costs beside its values has to be little.
 // Sixteen at a time get their parameters. Of fewer than 16 values, the sixteen are worked on together, a plane in each
-// lane; else a plane's last values are part of a vector that reaches back, which is computed before any is written, so
-// that results can take the place of what is read.
+// lane; else vectors follow each other from plane to plane, and one may have the end of a plane and the beginning of the
+// next. For sums, a plane's last values are part of a vector that reaches back.
 //
 // Moments are in float64 throughout, which is right for all values of float32. Included by Kernels.h.
-
-typedef long long wide_ints __attribute__((ext_vector_type(8)));
 
 /// Lanes before `skip` become zero.
 INLINE floats from_lane(floats a, size_t skip) {
@@ -15,8 +13,8 @@ INLINE floats from_lane(floats a, size_t skip) {
 
 INLINE void from_lane_wide(lane_sums *a, size_t skip) {
   const wide_ints index = {0, 1, 2, 3, 4, 5, 6, 7};
-  a->low = index >= (long long)skip ? a->low : (doubles)0.0;
-  a->high = index + 8 >= (long long)skip ? a->high : (doubles)0.0;
+  a->low = index >= (long)skip ? a->low : (doubles)0.0;
+  a->high = index + 8 >= (long)skip ? a->high : (doubles)0.0;
 }
 
 INLINE void add_product(lane_sums *sums, doubles low_a, doubles high_a, doubles low_b, doubles high_b) {
@@ -177,10 +175,21 @@ INLINE slope_values slope_of_all(const small_parameters *p) {
                         load(norm_float32, p->slope), load(norm_float32, p->slope_offset)};
 }
 
+/// Lanes before `count` of a, then those of b.
+INLINE floats either(size_t count, floats a, floats b) {
+  const ints index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return index < (int)count ? a : b;
+}
+
+INLINE affine_values either_affine(size_t count, affine_values a, affine_values b) {
+  return (affine_values){either(count, a.shift, b.shift), either(count, a.gain, b.gain),
+                         either(count, a.offset, b.offset)};
+}
+
 INLINE size_t normalize_planes_of(norm_type type, norm_activation activation, norm_residual residual,
                                   const norm_form *form, const char *x, const char *r, char *y, size_t size,
                                   size_t count, const norm_parameters *parameters) {
-  const size_t bytes = width(type), last = (size - lanes) * bytes;
+  const size_t bytes = width(type);
   const float leak = form->slope;
   for (size_t start = 0; start < count; start += lanes) {
     const size_t some = least(count - start, lanes);
@@ -198,17 +207,24 @@ INLINE size_t normalize_planes_of(norm_type type, norm_activation activation, no
       write_rows(type, y + at, size, some, rows);
       continue;
     }
-    for (size_t plane = 0; plane < some; plane++) {
-      const size_t at = (start + plane) * size * bytes;
+    const size_t at = start * size * bytes;
+#define RESULT(a, read, ...)                                                                                           \
+  finished(activation, residual, leak, normal(a, read(type, x + at + i * bytes __VA_ARGS__)),                          \
+           residual != norm_residual_none ? read(type, r + at + i * bytes __VA_ARGS__) : (floats)0.0f)
+    size_t i = 0;
+    for (size_t plane = 0, end = size; plane < some; plane++, end += size) {
       const affine_values a = affine_of(&p, plane);
-#define RESULT(i)                                                                                                      \
-  finished(activation, residual, leak, normal(a, load(type, x + at + (i))),                                            \
-           residual != norm_residual_none ? load(type, r + at + (i)) : (floats)0.0f)
-      const floats end = size % lanes ? RESULT(last) : (floats)0.0f;
-      for (size_t i = 0; i + lanes <= size; i += lanes) store(type, y + at + i * bytes, RESULT(i * bytes));
-      if (size % lanes) store(type, y + at + last, end);
-#undef RESULT
+      for (; i + lanes <= end; i += lanes) store(type, y + at + i * bytes, RESULT(a, load));
+      if (i == end) continue;
+      if (plane + 1 < some) {
+        const affine_values both = either_affine(end - i, a, affine_of(&p, plane + 1));
+        store(type, y + at + i * bytes, RESULT(both, load));
+        i += lanes;
+      } else {
+        store_few(type, y + at + i * bytes, RESULT(a, load_few, , end - i), end - i);
+      }
     }
+#undef RESULT
   }
   return count;
 }

@@ -39,7 +39,7 @@ package struct PlaneSets {
   }
 
   /// The number t C + i of a plane.
-  package subscript(set: Int, member: Int) -> Int {
+  @inlinable package subscript(set: Int, member: Int) -> Int {
     (step == 1 ? set * width : set) + member * step
   }
 }

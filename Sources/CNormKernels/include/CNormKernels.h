@@ -72,14 +72,35 @@ typedef struct norm_means {
   double size;
 } norm_means;
 
+/// Room to work on a picture in, by map: float64 as long as whole vectors of 16, float32 and one vector more.
+typedef struct norm_picture_room {
+  double *sum, *product, *mean, *inv_std;
+  float *shift, *largest;
+  float *centre, *gain, *offset;
+  float *slope_inv_std, *slope_centre, *slope_mean, *slope, *slope_offset;
+} norm_picture_room;
+
+/// Pictures whose maps alternate.
+typedef struct norm_pictures {
+  /// Of each; and how many maps that follow each other share their moments.
+  size_t pixels, maps, width;
+  /// How many pixels the first guess at a mean is made of.
+  size_t samples;
+  /// By map, of the first picture; null stands for ones and zeros.
+  const float *_Nullable scale, *_Nullable bias;
+  /// How far the next picture's are from these: 0 for the same.
+  size_t step;
+  const norm_picture_room *room;
+} norm_pictures;
+
 /// What values that lie together have in common, and a scale and a bias for each; null stands for ones and zeros.
 typedef struct norm_elements {
   float shift, inv_std, centre;
   const float *_Nullable scale, *_Nullable bias;
 } norm_elements;
 
-/// The most values of a plane that is small.
-enum { norm_small_plane = 256 };
+/// The most values of a plane that is small, and of one whose moments are in float64 throughout with the maps last, too.
+enum { norm_small_plane = 256, norm_few_pixels = 8 };
 
 /// Values in a block of a plane: sums are in float32 within, in float64 beyond.
 enum { norm_plane_block = 1024, norm_pixel_block = 64 };
@@ -110,6 +131,10 @@ typedef struct norm_kernels {
   /// The mean of some pixels by map, room for a multiple of 16: near the mean of all, and exactly a constant one's value.
   void (*_Nonnull pixel_shifts)(norm_type type, const void *x, size_t pixels, size_t maps, size_t samples,
                                 float *shift);
+
+  /// Means and variances of maps of at most norm_few_pixels pixels, in float64 throughout.
+  void (*_Nonnull few_pixel_moments)(norm_type type, const void *x, size_t pixels, size_t maps, double *mean,
+                                     double *variance);
 
   /// y from x and, where there is one, the residual, for `count` values that begin with map `first`. y may be x.
   /// `ahead`, which may be null, is memory that will be read next and is fetched meanwhile, as many bytes as x has,
@@ -159,6 +184,20 @@ typedef struct norm_kernels {
   size_t (*_Nonnull planes_gradient)(const norm_form *form, const void *dy, const void *x,
                                      const void *_Nullable residual, void *_Nullable dx, void *_Nullable dr, size_t size,
                                      size_t count, const norm_parameters *parameters, const norm_means *means);
+
+  // Of `count` pictures that lie one after the other. These two stop before a picture that they would not do exactly, and
+  // return how many they did.
+
+  /// y, which may be null, and the statistics by plane where they are wanted.
+  size_t (*_Nonnull normalize_pictures)(const norm_form *form, const norm_pictures *pictures, const void *x,
+                                        const void *_Nullable residual, void *_Nullable y, size_t count, double epsilon,
+                                        double *_Nullable mean, double *_Nullable inv_std);
+
+  /// dx and dn, which may be null, and the sums over each plane of dn and of dn xhat.
+  size_t (*_Nonnull pictures_gradient)(const norm_form *form, const norm_pictures *pictures, const void *dy,
+                                       const void *x, const void *_Nullable residual, void *_Nullable dx,
+                                       void *_Nullable dr, size_t count, const double *mean, const double *inv_std,
+                                       double *sum, double *product);
 
   // Of `count` values with xhat = (x - shift) inv_std + centre and n = xhat scale + bias.
 

@@ -27,6 +27,8 @@ extension CPUBackend {
       if let tuned = TunedPlanes(call, normKernels, streamed: streamed) {
         return try tuned.run(on: self, threads: threads)
       }
+    } else if let small = SmallPictures(call, normKernels, streamed: streamed) {
+      return try small.run(on: self, threads: threads)
     } else if let tuned = TunedPictures(call, normKernels, streamed: streamed) {
       return try tuned.run(on: self, threads: threads)
     }
@@ -65,6 +67,8 @@ extension CPUBackend {
       if let tuned = TunedPlaneGradients(call, normKernels, streamed: streamed) {
         return try tuned.run(threads: threads)
       }
+    } else if let small = SmallPictureGradients(call, normKernels, streamed: streamed) {
+      return try small.run(threads: threads)
     } else if let tuned = TunedPictureGradients(call, normKernels, streamed: streamed) {
       return try tuned.run(threads: threads)
     }

@@ -74,6 +74,14 @@ struct PictureScratch {
       offset: take(sizes.wrapped))
   }
 
+  /// As the kernels take it, of one segment.
+  var kernels: norm_picture_room {
+    norm_picture_room(
+      sum: first(segment: 0), product: second(segment: 0), mean: means, inv_std: variances, shift: shifts,
+      largest: largest, centre: affine.shift, gain: affine.gain, offset: affine.offset, slope_inv_std: slope.invStd,
+      slope_centre: slope.centre, slope_mean: slope.mean, slope: slope.slope, slope_offset: slope.offset)
+  }
+
   /// Of a segment, the first sum by map. Segment 0 has all of them after ``addSegments()``.
   func first(segment: Int) -> UnsafeMutablePointer<Double> { doubles + segment * 2 * sizes.padded }
   func second(segment: Int) -> UnsafeMutablePointer<Double> { first(segment: segment) + sizes.padded }
@@ -145,7 +153,8 @@ struct SlopeArrays {
   }
 }
 
-/// The first 15 values once more behind the last.
+/// The first 15 values once more behind the last, going round where they are fewer.
 private func wrapAround(_ array: UnsafeMutablePointer<Float>, _ count: Int) {
+  if count >= 15 { return (array + count).update(from: array, count: 15) }
   for index in 0..<15 { array[count + index] = array[index] }
 }

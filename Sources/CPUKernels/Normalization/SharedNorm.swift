@@ -92,10 +92,13 @@ extension NormPasses {
       total = merged(set, of: sets, moments)
     }
     let standardization = Standardization(total, epsilon: call.epsilon, prescale: prescale)
-    for member in 0..<sets.width {
-      call.mean?[sets[set, member]] = standardization.mean
-      call.invStd?[sets[set, member]] = standardization.invStd
+    func give(_ value: Double, to statistics: UnsafeMutablePointer<Double>?) {
+      guard let first = statistics.map({ $0 + sets[set, 0] }) else { return }
+      if sets.step == 1 { return first.update(repeating: value, count: sets.width) }
+      for member in 0..<sets.width { first[member * sets.step] = value }
     }
+    give(standardization.mean, to: call.mean)
+    give(standardization.invStd, to: call.invStd)
   }
 
   /// Whether sums may have left the range of what they were taken in: float32 by the kernels, else float64.
@@ -109,13 +112,10 @@ extension NormPasses {
   private func merged(_ set: Int, of sets: PlaneSets, _ moments: UnsafeMutablePointer<Moments>) -> Moments {
     let (members, width, step) = (moments + sets[set, 0], sets.width, sets.step)
     let first = members[0]
-    var distance = 0.0
-    for member in 1..<max(width, 1) { distance += members[member * step].mean - first.mean }
-    let mean = first.mean + distance / Double(width)
-    var squares = 0.0
-    for member in 0..<width {
-      let own = members[member * step]
-      squares += own.squaredDeviations + (own.mean - mean) * (own.mean - mean) * own.count
+    let mean = first.mean + sumByFours(width) { members[$0 * step].mean - first.mean } / Double(width)
+    let squares = sumByFours(width) {
+      let own = members[$0 * step]
+      return own.squaredDeviations + (own.mean - mean) * (own.mean - mean) * first.count
     }
     return Moments(count: first.count * Double(width), mean: mean, squaredDeviations: squares)
   }
@@ -170,31 +170,68 @@ extension NormGradientPasses {
 
   /// Gives all planes of a set the means of their sums.
   private func share(_ set: Int, of sets: PlaneSets, _ means: MeansByPlane) {
+    let (first, width, step) = (sets[set, 0], sets.width, sets.step)
     var total = SetMeans()
-    let count = call.planes.count
     if call.sharing != nil {
-      var map = sets[set, 0] % call.planes.maps
-      for member in 0..<sets.width {
-        let plane = sets[set, member]
-        let scale = call.scale.value(plane, map: map)
-        total.gradient += scale * call.sums[plane]
-        total.product += scale * call.sums[count + plane]
-        // Maps of a set follow each other, or are all the same.
-        if sets.step == 1 { map = map + 1 == call.planes.maps ? 0 : map + 1 }
-      }
-      total.gradient /= Double(sets.width * call.planes.size)
-      total.product /= Double(sets.width * call.planes.size)
+      total = scaledSums(from: first, width, step)
+      total.gradient /= Double(width * call.planes.size)
+      total.product /= Double(width * call.planes.size)
     }
-    if sets.step == 1 {
-      (means.gradient + set * sets.width).update(repeating: total.gradient, count: sets.width)
-      (means.product + set * sets.width).update(repeating: total.product, count: sets.width)
+    if step == 1 {
+      (means.gradient + first).update(repeating: total.gradient, count: width)
+      (means.product + first).update(repeating: total.product, count: width)
     } else {
-      for member in 0..<sets.width {
-        means.gradient[sets[set, member]] = total.gradient
-        means.product[sets[set, member]] = total.product
+      for member in 0..<width {
+        means.gradient[first + member * step] = total.gradient
+        means.product[first + member * step] = total.product
       }
     }
   }
+
+  /// The sums of a set's planes, each times the plane's scale.
+  private func scaledSums(from first: Int, _ width: Int, _ step: Int) -> SetMeans {
+    let (scale, maps) = (call.scale, max(call.planes.maps, 1))
+    guard let base = scale.base, scale.grain != .element else {
+      return scaledSums(from: first, width, step) { _ in scale.constant }
+    }
+    // Maps of a set follow each other, or are all the same.
+    let isByPlane = scale.grain == .plane
+    let (start, apart) = (isByPlane ? first : first % maps, isByPlane ? step : step == 1 ? 1 : 0)
+    if scale.isDouble {
+      let factors = base.assumingMemoryBound(to: Double.self) + start
+      return scaledSums(from: first, width, step) { factors[$0 * apart] }
+    }
+    let factors = base.assumingMemoryBound(to: Float.self) + start
+    return scaledSums(from: first, width, step) { Double(factors[$0 * apart]) }
+  }
+
+  @inline(__always)
+  private func scaledSums(
+    from first: Int, _ width: Int, _ step: Int, factor: (_ member: Int) -> Double
+  ) -> SetMeans {
+    let (sums, products) = (call.sums + first, call.sums + call.planes.count + first)
+    func sum(_ values: UnsafePointer<Double>) -> Double {
+      sumByFours(width) { factor($0) * values[$0 * step] }
+    }
+    return SetMeans(gradient: sum(sums), product: sum(products))
+  }
+}
+
+/// A sum of which four parts go on at a time, so that none waits for the one before.
+@inline(__always)
+private func sumByFours(_ count: Int, _ term: (Int) -> Double) -> Double {
+  var sums = SIMD4<Double>.zero
+  var index = 0
+  while index + 4 <= count {
+    sums += SIMD4(term(index), term(index + 1), term(index + 2), term(index + 3))
+    index += 4
+  }
+  var total = sums.sum()
+  while index < count {
+    total += term(index)
+    index += 1
+  }
+  return total
 }
 
 extension PlaneSets {

@@ -278,5 +278,5 @@ extension norm_parameters {
 
 extension ParameterValues {
   /// The values where there are some, which for the kernels are float32.
-  fileprivate var floats: UnsafePointer<Float>? { base?.assumingMemoryBound(to: Float.self) }
+  var floats: UnsafePointer<Float>? { base?.assumingMemoryBound(to: Float.self) }
 }

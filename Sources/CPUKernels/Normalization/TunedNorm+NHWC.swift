@@ -34,9 +34,12 @@ struct TunedPictures {
   private func takeMoments(_ image: Int, _ room: PictureScratch, shares: Int) {
     let planes = call.planes
     let input = call.input + image * planes.size * planes.maps * tuned.valueBytes
-    // Of more pixels where that is little, since sums of maps that are far off are taken again.
-    let samples = planes.size < 16 ? min(planes.size, 8) : planes.size < 256 ? 16 : 32
-    tuned.kernels.table.pixel_shifts(tuned.form.type, input, planes.size, planes.maps, samples, room.shifts)
+    if planes.size <= Int(norm_few_pixels) {
+      return tuned.kernels.table.few_pixel_moments(
+        tuned.form.type, input, planes.size, planes.maps, room.means, room.variances)
+    }
+    tuned.kernels.table.pixel_shifts(
+      tuned.form.type, input, planes.size, planes.maps, planes.pixelSamples, room.shifts)
     func areFarOff() -> Bool {
       tuned.kernels.table.moments(
         planes.maps, Double(planes.size), room.shifts, room.first(segment: 0), room.second(segment: 0), room.means,
@@ -74,13 +77,16 @@ struct TunedPictures {
 
     let segments = segments
     ThreadedWork.run(items: segments.count, values: planes.size * planes.maps, shares: shares) { _, items in
-      let pixels = segments.range(items)
-      let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
-      var form = tuned.form
-      var affine = room.affine.pointers
-      tuned.kernels.table.normalize(
-        &form, call.input + start, call.residual.map { $0 + start }, output + start,
-        pixels.count * planes.maps, planes.maps, 0, &affine, nil)
+      // Backwards, as what the sums came to last is still near.
+      for index in items.reversed() {
+        let pixels = segments[index]
+        let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
+        var form = tuned.form
+        var affine = room.affine.pointers
+        tuned.kernels.table.normalize(
+          &form, call.input + start, call.residual.map { $0 + start }, output + start,
+          pixels.count * planes.maps, planes.maps, 0, &affine, nil)
+      }
     }
     aside.put(into: output)
   }
@@ -104,6 +110,12 @@ struct TunedPictures {
     }
     room.addSegments(maps)
   }
+}
+
+extension Planes {
+  /// How many pixels the first guess at a map's mean is made of: of more where that is little, since sums of maps that are
+  /// far off are taken again.
+  var pixelSamples: Int { size < 16 ? min(size, 8) : size < 256 ? 16 : 32 }
 }
 
 // MARK: - Planes that share

@@ -144,14 +144,17 @@ struct TunedPictureGradients {
     }
     let segments = segments
     ThreadedWork.run(items: segments.count, values: planes.size * planes.maps, shares: shares) { _, items in
-      let pixels = segments.range(items)
-      let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
-      var affine = room.affine.pointers
-      var slope = room.slope.pointers
-      var form = tuned.form
-      tuned.kernels.table.gradient(
-        &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, dx + start,
-        call.residualGradient.map { $0 + start }, pixels.count * planes.maps, planes.maps, 0, &affine, &slope)
+      // Backwards, as what the sums came to last is still near.
+      for index in items.reversed() {
+        let pixels = segments[index]
+        let start = (image * planes.size + pixels.lowerBound) * planes.maps * tuned.valueBytes
+        var affine = room.affine.pointers
+        var slope = room.slope.pointers
+        var form = tuned.form
+        tuned.kernels.table.gradient(
+          &form, call.gradient + start, call.input + start, call.residual.map { $0 + start }, dx + start,
+          call.residualGradient.map { $0 + start }, pixels.count * planes.maps, planes.maps, 0, &affine, &slope)
+      }
     }
     aside.put(into: dx)
     if let residualGradient = call.residualGradient { residualAside.put(into: residualGradient) }
@@ -171,15 +174,15 @@ extension TunedPictureGradients: NormGradientPasses {
     try forEachPicture(
       planes, segments, in: part.images, threads: threads
     ) { (image, room, shares) throws(TensorError) in
-      try takeSums(image, room, shares: shares)
+      let missing = try takeSums(image, room, shares: shares)
+      let first = image * planes.maps
+      let (sums, products) = (call.sums + first, call.sums + planes.count + first)
+      (largest + first).update(from: room.largest, count: planes.maps)
+      guard missing > 0 || !areFinite(sums, planes.maps) || !areFinite(products, planes.maps) else { return }
       for map in 0..<planes.maps {
-        let plane = image * planes.maps + map
-        largest[plane] = room.largest[map]
-        let areFinite = call.sums[plane].isFinite && call.sums[planes.count + plane].isFinite
-        if !areFinite || room.affine.isMissing(map) {
-          largest[plane] = .infinity
-          try plain(plane) { $0.sums(of: $1, block: $2) }
-        }
+        if sums[map].isFinite, products[map].isFinite, !room.affine.isMissing(map) { continue }
+        largest[first + map] = .infinity
+        try plain(first + map) { $0.sums(of: $1, block: $2) }
       }
     }
   }
@@ -200,4 +203,12 @@ extension TunedPictureGradients: NormGradientPasses {
       }
     }
   }
+}
+
+/// Whether all of some values are: without a branch for each, since they nearly always are.
+private func areFinite(_ values: UnsafePointer<Double>, _ count: Int) -> Bool {
+  let infinity = Double.infinity.bitPattern
+  var found: UInt64 = 0
+  for index in 0..<count { found |= values[index].bitPattern & infinity == infinity ? 1 : 0 }
+  return found == 0
 }

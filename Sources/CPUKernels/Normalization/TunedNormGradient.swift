@@ -21,10 +21,10 @@ extension FloatSlope {
   /// Completes a slope with the sums of a plane that shares with no other; false for what only the plain way does
   /// exactly.
   fileprivate mutating func finish(_ call: NormGradientCall, _ plane: Int, gain: Float, largest: Float) -> Bool {
-    let size = Double(call.planes.size)
+    let part = 1 / Double(call.planes.size)
     let (sum, product) = (call.sums[plane], call.sums[call.planes.count + plane])
-    mean = Float(sum / size)
-    slope = Float(-Double(gain) * (product / size))
+    mean = Float(sum * part)
+    slope = Float(-Double(gain) * (product * part))
     return Self.fits(norm_gradient_sums(sum: sum, product: product, largest: largest), gain: gain)
   }
 
