@@ -44,13 +44,16 @@ import time
 
 import numpy as np
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "Examples/Python"))
+from instancenorm import Options, Planes
+
 THREADS = arguments.threads
 EPSILON = 1e-5
 HERE = "here"
 # The layer as each has it. PyTorch comes to the same by group_norm with a group for each map, by another kernel.
 PEERS = ["PyTorch", "ONNX Runtime", "OpenVINO"]
 ROUNDABOUT = "PyTorch group_norm"
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # What a row has to reach: times as fast as the best peer, and share of memcpy's speed.
 FORWARD = {
@@ -145,26 +148,6 @@ def from_python(name, call, result):
 
 
 # MARK: Ours, and memcpy
-
-
-class Planes(ctypes.Structure):
-    _fields_ = [
-        ("images", ctypes.c_int64),
-        ("maps", ctypes.c_int64),
-        ("plane_size", ctypes.c_int64),
-        ("dtype", ctypes.c_int),
-        ("layout", ctypes.c_int),
-    ]
-
-
-class Options(ctypes.Structure):
-    _fields_ = [
-        ("epsilon", ctypes.c_double),
-        ("activation", ctypes.c_int),
-        ("negative_slope", ctypes.c_double),
-        ("residual_place", ctypes.c_int),
-        ("threads", ctypes.c_int32),
-    ]
 
 
 def pointer(array):

@@ -32,11 +32,11 @@ INLINE void store_eight(float *to, eight_floats a, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = a[i];
 }
 
-/// The values of maps from `map` on, going round; `absent` where there are none.
+/// The values of maps from `map` on, going round; `absent` where there are none. Here the others' lanes are zero.
 INLINE doubles load_by_map(const float *values, double absent, size_t map, size_t maps, size_t count) {
   if (!values) return absent;
   eight_floats a = 0;
-  if (map + eight <= maps)
+  if (count >= eight && map + eight <= maps)
     __builtin_memcpy(&a, values + map, sizeof a);
   else
     for (size_t i = 0; i < count; i++) {
@@ -61,81 +61,93 @@ INLINE size_t count_unset(wide_ints mask, size_t count) {
   return (size_t)__builtin_reduce_add(~mask & (index < (long)count) & 1);
 }
 
-/// The affines of some planes. Those that only the plain way does exactly get an offset of NaN; those whose statistics are
-/// NaN, as all their results are, a gain of NaN, too.
-///
-/// Returns how many the former are.
-INLINE size_t affines_of(const norm_parameters *p, size_t at, size_t count, float *shift, float *gain, float *offset) {
+// Those that only the plain way does exactly get an offset of NaN; those whose statistics are NaN, as all their results
+// are, a gain of NaN, too. Functions return how many the former are. What is said of planes may be the same for all of a
+// set, which a loop over them then computes once.
+
+INLINE size_t store_affines(doubles mean, doubles inv_std, doubles scale, doubles bias, size_t count, float *shift,
+                            float *gain, float *offset) {
   const eight_floats nan = __builtin_nanf("");
+  const doubles exact = scale * inv_std;
+  const eight_floats s = narrowed(mean), o = narrowed(bias - (mean - widened(s)) * exact);
+  const wide_ints fits = are_ordinary(inv_std) & ((scale == 0) | are_ordinary(magnitudes(exact))) &
+                         (magnitudes(widened(o)) <= (double)__FLT_MAX__);
+  const wide_ints is_nan = (mean != mean) | (inv_std != inv_std);
+  const eight_ints float_fits = __builtin_convertvector(fits, eight_ints);
+  const eight_ints float_is_nan = __builtin_convertvector(is_nan, eight_ints);
+  store_eight(shift, float_fits ? s : 0, count);
+  store_eight(gain, float_fits ? narrowed(exact) : float_is_nan ? nan : 0, count);
+  store_eight(offset, float_fits ? o : nan, count);
+  return count_unset(fits | is_nan, count);
+}
+
+INLINE size_t affines_of(const norm_parameters *p, size_t at, size_t count, float *shift, float *gain, float *offset) {
   size_t missing = 0, map = (p->first + at) % p->maps;
   for (size_t i = 0; i < count; i += eight) {
     const size_t some = least(count - i, eight);
-    const doubles mean = load_doubles(p->mean + at + i, some), inv_std = load_doubles(p->inv_std + at + i, some);
-    const doubles scale = load_by_map(p->scale, 1, map, p->maps, some);
-    const doubles bias = load_by_map(p->bias, 0, map, p->maps, some);
+    missing += store_affines(load_doubles(p->mean + at + i, some), load_doubles(p->inv_std + at + i, some),
+                             load_by_map(p->scale, 1, map, p->maps, some), load_by_map(p->bias, 0, map, p->maps, some),
+                             some, shift + i, gain + i, offset + i);
     map += some;
     if (map >= p->maps) map %= p->maps;
-
-    const doubles exact = scale * inv_std;
-    const eight_floats s = narrowed(mean), o = narrowed(bias - (mean - widened(s)) * exact);
-    const wide_ints fits = are_ordinary(inv_std) & ((scale == 0) | are_ordinary(magnitudes(exact))) &
-                             (magnitudes(widened(o)) <= (double)__FLT_MAX__);
-    const wide_ints is_nan = (mean != mean) | (inv_std != inv_std);
-    const eight_ints float_fits = __builtin_convertvector(fits, eight_ints);
-    const eight_ints float_is_nan = __builtin_convertvector(is_nan, eight_ints);
-    store_eight(shift + i, float_fits ? s : 0, some);
-    store_eight(gain + i, float_fits ? narrowed(exact) : float_is_nan ? nan : 0, some);
-    store_eight(offset + i, float_fits ? o : nan, some);
-    missing += count_unset(fits | is_nan, some);
   }
   return missing;
 }
 
 /// The parts of slopes that are known before the sums are, of planes with affines.
+INLINE void store_slopes(doubles mean, doubles inverse, eight_floats shift, size_t count, float *inv_std,
+                         float *centre) {
+  store_eight(inv_std, narrowed(inverse), count);
+  store_eight(centre, narrowed((widened(shift) - mean) * inverse), count);
+}
+
 INLINE void slopes_of(const norm_parameters *p, size_t at, size_t count, const float *shift, float *inv_std,
                       float *centre) {
   for (size_t i = 0; i < count; i += eight) {
     const size_t some = least(count - i, eight);
-    const doubles mean = load_doubles(p->mean + at + i, some), inverse = load_doubles(p->inv_std + at + i, some);
-    store_eight(inv_std + i, narrowed(inverse), some);
-    store_eight(centre + i, narrowed((widened(load_eight(shift + i, some)) - mean) * inverse), some);
+    store_slopes(load_doubles(p->mean + at + i, some), load_doubles(p->inv_std + at + i, some),
+                 load_eight(shift + i, some), some, inv_std + i, centre + i);
   }
 }
 
-/// The rest of them. Those that only the plain way does exactly get an offset of NaN.
-///
-/// Returns how many these are.
+/// The rest of them, by means over sets; or, where `inverse_size` is not 0 but one divided by how many values a plane has,
+/// by sums over each.
+INLINE size_t store_rest_of_slopes(doubles inverse, doubles gradient, doubles product, double inverse_size,
+                                   eight_floats gain, eight_floats largest, size_t count, float *mean, float *slope,
+                                   float *offset) {
+  const eight_floats nan = __builtin_nanf("");
+  const doubles most = widened(largest), change = widened(__builtin_elementwise_abs(gain) * largest);
+  wide_ints fits = (most == 0) | (are_ordinary(most) & ((widened(gain) == 0) | are_products(change)));
+  eight_floats m = 0, s, o = 0;
+  if (inverse_size > 0) {
+    m = narrowed(gradient * inverse_size);
+    s = narrowed(-widened(gain) * (product * inverse_size));
+    fits &= (magnitudes(gradient) <= __DBL_MAX__) & (magnitudes(product) <= __DBL_MAX__);
+  } else {
+    s = narrowed(-inverse * product);
+    o = narrowed(-inverse * gradient);
+    fits &= ((widened(o) == 0) | are_products(magnitudes(widened(o)))) &
+            ((widened(s) == 0) | are_products(magnitudes(widened(s))));
+  }
+  // All is NaN then, whatever the sums are.
+  const eight_ints is_nan = gain != gain;
+  fits |= __builtin_convertvector(is_nan, wide_ints);
+  store_eight(mean, is_nan ? 0 : m, count);
+  store_eight(slope, is_nan ? 0 : s, count);
+  store_eight(offset, is_nan ? 0 : __builtin_convertvector(fits, eight_ints) ? o : nan, count);
+  return count_unset(fits, count);
+}
+
 INLINE size_t finish_slopes(const norm_parameters *p, const norm_means *means, size_t at, size_t count,
                             const float *gain, float *mean, float *slope, float *offset) {
-  const eight_floats nan = __builtin_nanf("");
   const double inverse_size = means->size > 0 ? 1 / means->size : 0;
   size_t missing = 0;
   for (size_t i = 0; i < count; i += eight) {
     const size_t some = least(count - i, eight);
-    const doubles first = load_doubles(means->gradient + at + i, some);
-    const doubles second = load_doubles(means->product + at + i, some);
-    const eight_floats gains = load_eight(gain + i, some), largest = load_eight(means->largest + at + i, some);
-    const doubles most = widened(largest);
-    wide_ints fits = (most == 0) | (are_ordinary(most) & ((widened(gains) == 0) |
-                                                            are_products(widened(__builtin_elementwise_abs(gains) * largest))));
-    eight_floats m = 0, s, o = 0;
-    if (means->size > 0) {
-      m = narrowed(first * inverse_size);
-      s = narrowed(-widened(gains) * (second * inverse_size));
-      fits &= (magnitudes(first) <= __DBL_MAX__) & (magnitudes(second) <= __DBL_MAX__);
-    } else {
-      const doubles inverse = load_doubles(p->inv_std + at + i, some);
-      s = narrowed(-inverse * second);
-      o = narrowed(-inverse * first);
-      fits &= ((widened(o) == 0) | are_products(magnitudes(widened(o)))) & ((widened(s) == 0) | are_products(magnitudes(widened(s))));
-    }
-    // All is NaN then, whatever the sums are.
-    const eight_ints is_nan = gains != gains;
-    fits |= __builtin_convertvector(is_nan, wide_ints);
-    store_eight(mean + i, is_nan ? 0 : m, some);
-    store_eight(slope + i, is_nan ? 0 : s, some);
-    store_eight(offset + i, is_nan ? 0 : __builtin_convertvector(fits, eight_ints) ? o : nan, some);
-    missing += count_unset(fits, some);
+    missing += store_rest_of_slopes(
+        load_doubles(p->inv_std + at + i, some), load_doubles(means->gradient + at + i, some),
+        load_doubles(means->product + at + i, some), inverse_size, load_eight(gain + i, some),
+        load_eight(means->largest + at + i, some), some, mean + i, slope + i, offset + i);
   }
   return missing;
 }

@@ -49,7 +49,8 @@ public func instnorm_forward(
     if isAlone || call.mean != nil && call.invStd != nil {
       return try withMemory { () throws(TensorError) in try CPUBackend.shared.run(call, threads: options.threads) }
     }
-    // Planes that share leave their statistics somewhere.
+    // Planes that share leave their statistics somewhere, once where nobody asks.
+    call.statisticsAreOfFirst = call.mean == nil && call.invStd == nil
     try withMemory { () throws(TensorError) in
       try withDoubles(2 * planes.count) { (room) throws(TensorError) in
         call.mean = call.mean ?? room

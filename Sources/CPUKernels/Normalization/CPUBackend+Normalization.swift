@@ -42,7 +42,7 @@ extension CPUBackend {
   package func run(_ call: NormGradientCall, threads: Int) throws(TensorError) {
     var call = call.regrouped
     if call.planes.count > 0 { try takeGradient(&call, threads: threads) }
-    call.writeParameterGradients()
+    call.writeParameterGradients(threads: threads)
   }
 
   /// Leaves in the call the planes that the sums are of, and what is still to be made of these.

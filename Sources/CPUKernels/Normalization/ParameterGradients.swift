@@ -3,13 +3,14 @@ import Tensors
 
 extension NormGradientCall {
   /// Makes the gradients of scale and bias of the sums over planes, which have been taken.
-  func writeParameterGradients() {
-    if let scaleGradient { write(scaleGradient, scale.grain, sums + planes.count) }
-    if let biasGradient { write(biasGradient, bias.grain, sums) }
+  func writeParameterGradients(threads: Int) {
+    if let scaleGradient { write(scaleGradient, scale.grain, sums + planes.count, threads: threads) }
+    if let biasGradient { write(biasGradient, bias.grain, sums, threads: threads) }
   }
 
   private func write(
-    _ target: UnsafeMutableRawPointer, _ grain: ParameterValues.Grain, _ sums: UnsafeMutablePointer<Double>
+    _ target: UnsafeMutableRawPointer, _ grain: ParameterValues.Grain, _ sums: UnsafeMutablePointer<Double>,
+    threads: Int
   ) {
     let dtype = planes.dtype.parameterDType
     func store(_ value: Double, _ index: Int) {
@@ -21,10 +22,10 @@ extension NormGradientCall {
     }
     switch grain {
     case .map:
-      // The first picture's become those of all, in the order of memory.
-      for image in 1..<max(planes.images, 1) {
-        let own = sums + image * planes.maps
-        for map in 0..<planes.maps { sums[map] += own[map] }
+      // The first picture's become those of all, each thread's for some maps.
+      let shares = ThreadedWork.shareCount(items: (planes.maps + 7) / 8, values: planes.count, threads: threads)
+      ThreadedWork.run(items: (planes.maps + 7) / 8, values: planes.count, shares: shares) { _, items in
+        addPictures(sums, items.lowerBound * 8..<min(items.upperBound * 8, planes.maps))
       }
       for map in 0..<planes.maps { store(planes.images == 0 ? 0 : sums[map], map) }
     case .plane:
@@ -34,6 +35,24 @@ extension NormGradientCall {
       if planes.images == 0 {
         target.initializeMemory(as: UInt8.self, repeating: 0, count: planes.maps * planes.size * dtype.byteCount)
       }
+    }
+  }
+
+  /// Adds to the first picture's sums of some maps those of the others, in the order of memory.
+  private func addPictures(_ sums: UnsafeMutablePointer<Double>, _ maps: Range<Int>) {
+    guard planes.images > 1 else { return }
+    var map = maps.lowerBound
+    while map + 8 <= maps.upperBound {
+      func own(_ image: Int) -> SIMD8<Double> {
+        UnsafeRawPointer(sums + image * planes.maps + map).loadUnaligned(as: SIMD8<Double>.self)
+      }
+      var total = own(0)
+      for image in 1..<planes.images { total += own(image) }
+      UnsafeMutableRawPointer(sums + map).storeBytes(of: total, as: SIMD8<Double>.self)
+      map += 8
+    }
+    for map in map..<maps.upperBound {
+      for image in 1..<planes.images { sums[map] += sums[image * planes.maps + map] }
     }
   }
 }

@@ -6,6 +6,10 @@ import Testing
 
 /// Moments that planes share, of values that are hard in float32 or no numbers at all.
 @Suite struct SharedNormExtremesTests {
+  /// Two pictures each: of many pixels and sets of fewer maps than a vector, of a few pixels and sets of whole vectors, and
+  /// of neither.
+  static let extents: [(maps: Int, size: Int)] = [(6, 67), (96, 4), (42, 9)]
+
   @Test(arguments: Engines.all, Layout.allCases) func `sets of planes that are hard in float32`(
     engine: Engine, layout: Layout
   ) throws {
@@ -20,26 +24,28 @@ import Testing
       ("constant planes", { plane, _, _ in Double(plane % 3) * 1e4 }),
     ]
     for (name, value) in kinds {
-      for sharing in SharedNorm.sharings {
+      for (sharing, (maps, size)) in SharedNorm.sharings.flatMap({ sharing in Self.extents.map { (sharing, $0) } }) {
         for epsilon in [1e-5, 0] {
-          let planes = Planes(dtype: .float32, layout: layout, images: 2, maps: 6, size: 67)
+          let planes = Planes(dtype: .float32, layout: layout, images: 2, maps: maps, size: size)
           var problem = NormProblem(planes, epsilon: epsilon, seed: 5, value: value)
           problem.sharing = sharing
           problem.scale[2] = 0
-          func rows(_ memory: RawMemory) -> [Double] { (0..<12).flatMap { planes.values(of: $0, in: memory) } }
+          func rows(_ memory: RawMemory) -> [Double] {
+            (0..<planes.count).flatMap { planes.values(of: $0, in: memory) }
+          }
           let (x, dy) = (rows(problem.x), rows(problem.dy))
           let (scale, bias) = (problem.scale.map(Double.init), problem.bias.map(Double.init))
-          let sets = planeSets(sharing, images: 2, maps: 6)
+          let sets = planeSets(sharing, images: 2, maps: maps)
           let reference = Reference(
-            x, maps: 6, planeSize: 67, sets: sets, scale: scale, bias: bias, epsilon: epsilon, grad: dy)
+            x, maps: maps, planeSize: size, sets: sets, scale: scale, bias: bias, epsilon: epsilon, grad: dy)
           let result = try problem.run(engine.backend())
           let (y, dx) = (rows(result.y), rows(result.dx))
           for set in sets {
             let largest =
-              set.flatMap { plane in (0..<67).map { abs(dy[plane * 67 + $0] * scale[plane % 6]) } }.max() ?? 0
+              set.flatMap { plane in (0..<size).map { abs(dy[plane * size + $0] * scale[plane % maps]) } }.max() ?? 0
             for plane in set {
-              let (a, b) = (scale[plane % 6], bias[plane % 6])
-              for at in plane * 67..<(plane + 1) * 67 {
+              let (a, b) = (scale[plane % maps], bias[plane % maps])
+              for at in plane * size..<(plane + 1) * size {
                 let xhat = (x[at] - reference.mean[plane]) * reference.invStd[plane]
                 let allowed = 1e-6 * (abs(a) * max(1, abs(xhat)) + abs(b))
                 let allowedGradient = 4e-6 * reference.invStd[plane] * largest * max(1, abs(xhat)) + 0x1p-148
@@ -50,7 +56,7 @@ import Testing
                 if !isRight {
                   Issue.record(
                     """
-                    \(name), \(sharing), epsilon \(epsilon), plane \(plane): y \(y[at]), not \(reference.y[at]); \
+                    \(name), \(sharing) of \(planes), epsilon \(epsilon), plane \(plane): y \(y[at]), not \(reference.y[at]); \
                     dx \(dx[at]), not \(reference.xGrad[at])
                     """)
                   return
@@ -71,31 +77,31 @@ import Testing
       (1, 1e12, 1e-25),
       (1, 1, 1e30), (1e16, 1, 1), (1e-44, 1, 1e20),
     ] as [(Double, Double, Float)] {
-      for sharing in SharedNorm.sharings {
-        let planes = Planes(dtype: .float32, layout: layout, images: 2, maps: 6, size: 70)
-        let scales = (0..<6).map { $0 == 3 ? 0 : scale * Float($0 - 2) }
+      for (sharing, (maps, size)) in SharedNorm.sharings.flatMap({ sharing in Self.extents.map { (sharing, $0) } }) {
+        let planes = Planes(dtype: .float32, layout: layout, images: 2, maps: maps, size: size)
+        let scales = (0..<maps).map { $0 == 3 ? 0 : scale * Float($0 % 6 - 2) }
         var problem = NormProblem(planes, epsilon: 0, scale: scales, seed: 6) { plane, _, noise in
           deviation * (noise + Double(plane % 3))
         }
         problem.sharing = sharing
         let largest = problem.dy.values.map(abs).max() ?? 1
         problem.dy.set(problem.dy.values.map { $0 / largest * factor })
-        func rows(_ memory: RawMemory) -> [Double] { (0..<12).flatMap { planes.values(of: $0, in: memory) } }
+        func rows(_ memory: RawMemory) -> [Double] { (0..<planes.count).flatMap { planes.values(of: $0, in: memory) } }
         let (x, dy) = (rows(problem.x), rows(problem.dy))
-        let sets = planeSets(sharing, images: 2, maps: 6)
+        let sets = planeSets(sharing, images: 2, maps: maps)
         let reference = Reference(
-          x, maps: 6, planeSize: 70, sets: sets, scale: scales.map(Double.init), epsilon: 0, grad: dy)
+          x, maps: maps, planeSize: size, sets: sets, scale: scales.map(Double.init), epsilon: 0, grad: dy)
         let dx = try rows(problem.run(engine.backend()).dx)
         for set in sets {
-          let places = set.flatMap { $0 * 70..<($0 + 1) * 70 }
-          let most = places.map { abs(dy[$0] * Double(scales[$0 / 70 % 6])) }.max() ?? 0
+          let places = set.flatMap { $0 * size..<($0 + 1) * size }
+          let most = places.map { abs(dy[$0] * Double(scales[$0 / size % maps])) }.max() ?? 0
           for at in places {
-            let xhat = (x[at] - reference.mean[at / 70]) * reference.invStd[at / 70]
-            let allowed = 4e-6 * reference.invStd[at / 70] * most * max(1, abs(xhat)) + 0x1p-148
+            let xhat = (x[at] - reference.mean[at / size]) * reference.invStd[at / size]
+            let allowed = 4e-6 * reference.invStd[at / size] * most * max(1, abs(xhat)) + 0x1p-148
             let isRight = abs(dx[at] - reference.xGrad[at]) <= allowed || dx[at] == Double(Float(reference.xGrad[at]))
             if !isRight {
               Issue.record(
-                "\(sharing), dy \(factor), deviation \(deviation), scale \(scale): \(dx[at]), not \(reference.xGrad[at])"
+                "\(sharing) of \(planes), dy \(factor), deviation \(deviation), scale \(scale): \(dx[at]), not \(reference.xGrad[at])"
               )
               return
             }
@@ -109,8 +115,8 @@ import Testing
     engine: Engine, layout: Layout
   ) throws {
     for dtype in SharedNorm.dtypes {
-      for sharing in SharedNorm.sharings {
-        let planes = Planes(dtype: dtype, layout: layout, images: 2, maps: 6, size: 70)
+      for (sharing, (maps, size)) in SharedNorm.sharings.flatMap({ sharing in Self.extents.map { (sharing, $0) } }) {
+        let planes = Planes(dtype: dtype, layout: layout, images: 2, maps: maps, size: size)
         func rows(_ memory: RawMemory, _ plane: Int) -> [UInt64] {
           planes.values(of: plane, in: memory).map(\.bitPattern)
         }
@@ -120,10 +126,10 @@ import Testing
             let poisoned = SharedNorm.problem(planes, sharing)
             let memory = isGradient ? poisoned.dy : poisoned.x
             var values = memory.values
-            values[planes.position(7, 33)] = poison
+            values[planes.position(7, size / 2)] = poison
             memory.set(values)
             let result = try poisoned.run(engine.backend())
-            for set in planeSets(sharing, images: 2, maps: 6) {
+            for set in planeSets(sharing, images: 2, maps: maps) {
               for plane in set {
                 let (y, dx) = (planes.values(of: plane, in: result.y), planes.values(of: plane, in: result.dx))
                 if set.contains(7) {

@@ -74,6 +74,8 @@ enum SharedNorm {
     var next = 0
     var extents: [Extent] = [(2, 6, 1023), (1, 18, 2100), (3, 6, 16_411)]
     for size in Thoroughness.sizes(1...90) { extents.append((next % 4 + 1, [6, 12, 18, 30][size % 4], size)) }
+    // Few pixels, and sets of whole vectors of maps or not.
+    extents += [(11, 96, 4), (3, 48, 8), (2, 96, 1), (2, 96, 9), (300, 48, 5)]
     if Thoroughness.isFull { extents += [(1, 6, 70_001), (9, 66, 300)] }
     for extent in extents {
       // Large ones in one type.
@@ -101,7 +103,7 @@ enum SharedNorm {
   @Test(arguments: Engines.all, Layout.allCases)
   func `the bits are those of any number of threads, and of results in place`(engine: Engine, layout: Layout) throws {
     // Sets of more and of fewer values than parts have, that go round on threads and that do not.
-    var extents: [Extent] = [(2, 6, 20_009), (5, 6, 4099), (1, 6, 33_001), (7, 30, 200), (3, 18, 7)]
+    var extents: [Extent] = [(2, 6, 20_009), (5, 6, 4099), (1, 6, 33_001), (7, 30, 200), (3, 18, 7), (300, 96, 4)]
     if Thoroughness.isFull { extents += [(3, 6, 40_003), (64, 6, 2000)] }
     for (number, extent) in extents.enumerated() {
       for sharing in SharedNorm.sharings.map(Optional.some) + [nil] {
