@@ -10,10 +10,17 @@
 /// compiler, LLVM, takes most of them when it starts, and PoCL itself SIGFPE.
 ///
 /// What the program handles itself meanwhile, on another thread, is undone as well; drivers start once.
+///
+/// Signals that arrive meanwhile come to the program afterwards, where LLVM's handlers would lose them. Those that ask a
+/// process to end it passes on, and they do not wait: a driver may take long, or hang. Neither do the threads that drivers
+/// start take signals that wait, then or later.
 package func keepingSignals<Result, Failure>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
   let kept = (1...lastSignal).map { ($0, disposition($0)) }
   var mask = sigset_t()
-  pthread_sigmask(SIG_SETMASK, nil, &mask)
+  var waiting = sigset_t()
+  sigemptyset(&waiting)
+  for signal in [SIGQUIT, SIGUSR1, SIGUSR2, SIGXCPU] { sigaddset(&waiting, signal) }
+  pthread_sigmask(SIG_BLOCK, &waiting, &mask)
   defer {
     for (signal, before) in kept {
       guard var before, let now = disposition(signal), !isSame(before, now) else { continue }

@@ -90,6 +90,34 @@ import Testing
     }
   }
 
+  /// So many tiles come some at a time, and those of a picture alone at once.
+  @Test(arguments: InstructionSet.available.filter { $0 != .plain })
+  func `the gradient by weights of two pictures is the sum of each one's`(_ set: InstructionSet) throws {
+    var g = ConvolutionGeometry(
+      images: 2, groups: 1, inputMaps: 16, inputHeight: 60, inputWidth: 56, outputMaps: 16, outputHeight: 60,
+      outputWidth: 56, kernelHeight: 3, kernelWidth: 3, strideRows: 1, strideColumns: 1, dilationRows: 1,
+      dilationColumns: 1, top: 1, left: 1)
+    var numbers = Numbers(7)
+    let count = 60 * 56 * 16
+    let (x, y) = (Memory(.float32, numbers.values(2 * count)), Memory(.float32, numbers.values(2 * count)))
+    func gradient(from first: Int) throws -> [Double] {
+      let w = Memory(.float32, 16 * 16 * 9)
+      var call = ConvolutionCall(
+        .byWeights, g, x: operand(x, .nhwc), w: operand(w, .nchw), y: operand(y, .nhwc))
+      call.x.address += first * count * 4
+      call.y.address += first * count * 4
+      try backend(set, threads: 2).run(call)
+      return w.values
+    }
+    let both = try gradient(from: 0)
+    g.images = 1
+    let parts = (try gradient(from: 0), try gradient(from: 1))
+    for (index, value) in both.enumerated() {
+      // Values are below 4 in magnitude, and 6720 are added.
+      #expect(abs(value - parts.0[index] - parts.1[index]) < 0.05, "\(index)")
+    }
+  }
+
   private func check(
     _ g: ConvolutionGeometry, _ set: InstructionSet, _ numbers: inout Numbers, _ number: Int
   ) throws {

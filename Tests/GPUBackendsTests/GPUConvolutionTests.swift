@@ -117,6 +117,8 @@ import Testing
     // With ties, both zeros, infinite values and NaN.
     var numbers = randomNumbers(places, seed: 1).map { (4 * $0).rounded() / 4 }
     for (index, value) in [Double.nan, .infinity, -.infinity, -0.0, 0, .nan].enumerated() { numbers[index * 7] = value }
+    // Two in a window, in either layout.
+    for index in [36, 38] { numbers[index] = .nan }
     let chooser = try Twin(numbers, dtype, on: device, start: 1)
     let picture =
       try direction == .gather

@@ -88,6 +88,15 @@ import Testing
     #expect(zip(own, expected).allSatisfy { abs($0 - $1) < 1e-5 })
   }
 
+  @Test(arguments: DevicesUnderTest.all) func `rounding makes no variance negative`(device: Device) throws {
+    for epsilon in [1e-5, 3e-5, 1e-3, 0.1, 0.2, 0.7] {
+      let norm = try BatchNorm2D(numOfMaps: 1, epsilon: epsilon, momentum: 1)
+      try norm.to(device)
+      for _ in 0..<2 { try norm(Tensor.ones([2, 1, 3, 3]).to(device)) }
+      #expect(try #require(norm.runningVar).doubles[0] >= 0, "\(epsilon)")
+    }
+  }
+
   @Test(arguments: DevicesUnderTest.all) func `training comes to the same losses`(device: Device) throws {
     func train(_ optimizer: Optimizer, on device: Device) throws -> [Double] {
       let adaptive = try AdaptiveInstanceNorm2D(strength: 0.7)

@@ -312,7 +312,7 @@ func expectLikeCPU(
   for (index, (own, expected)) in zip(try run(on: device), try run(on: .cpu)).enumerated() {
     #expect(own.count == expected.count, sourceLocation: sourceLocation)
     let largest = max(1, expected.map(abs).max() ?? 0)
-    let worst = zip(own, expected).map { abs($0 - $1) / largest }.max() ?? 0
+    let worst = worst(zip(own, expected).map { abs($0 - $1) / largest })
     #expect(worst <= tolerance, "result \(index) of \(shape), \(layout)", sourceLocation: sourceLocation)
   }
 }

@@ -52,6 +52,26 @@ import Testing
     }
   }
 
+  @Test(arguments: DevicesUnderTest.withoutDouble) func `means of float64 have 48 bits on devices without it`(
+    device: Device
+  ) throws {
+    let gpu = try #require(device.backend as? GPUBackend)
+    // That a pair of float32 holds.
+    let values = randomNumbers(100, seed: 3).map { Double(bitPattern: $0.bitPattern & ~0x1F) }
+    for count in [3, 7, 404, 1632] {
+      let input = try Twin(values.flatMap { [$0] + Array(repeating: 0, count: count - 1) }, .float64, on: device)
+      let output = try Twin.unwritten(values.count, .float64, on: device)
+      try gpu.run(
+        ReductionCall(
+          .mean, kept: [values.count], reduced: [count], input: input.view([count, 1], isOnHost: false),
+          output: output.view([1], isOnHost: false)))
+      for (mean, value) in zip(try output.values().device, values) {
+        let expected = value / Double(count)
+        #expect(abs(mean - expected) <= abs(expected) * 0x1p-48, "\(value) over \(count)")
+      }
+    }
+  }
+
   @Test(arguments: DevicesUnderTest.all) func `the greatest of negative, infinite and no numbers`(
     device: Device
   ) throws {

@@ -60,7 +60,7 @@ import Testing
         }
       for (first, second) in zip(own, expected) {
         #expect(first.count == second.count)
-        let worst = zip(first, second).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 0
+        let worst = worst(zip(first, second).map { abs($0 - $1) / max(1, abs($1)) })
         #expect(worst <= unit)
       }
       let (sum, other) = (try a.to(device).sum().scalar(), try a.sum().scalar())

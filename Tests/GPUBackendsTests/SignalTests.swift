@@ -27,4 +27,50 @@ import Testing
       #expect(changed.isEmpty, "\(changed)")
     }
   }
+
+  @Test func `a signal that arrives while a driver is opened comes to the program`() async {
+    await #expect(processExitsWith: .success) {
+      takeSignals()
+      let numbers = [SIGQUIT, SIGUSR1, SIGUSR2, SIGXCPU]
+      for number in numbers { signal(number) { Arrived.signals.append($0) } }
+      keepingSignals {
+        for number in numbers {
+          // As LLVM does, which loses it.
+          signal(number) { _ in }
+          raise(number)
+        }
+        #expect(Arrived.signals.isEmpty)
+      }
+      #expect(Arrived.signals.sorted() == numbers.sorted())
+    }
+  }
+
+  @Test func `a driver that hangs can be ended`() async {
+    await #expect(processExitsWith: .signal(SIGINT)) {
+      takeSignals()
+      keepingSignals {
+        raise(SIGINT)
+        exit(1)
+      }
+    }
+    await #expect(processExitsWith: .signal(SIGTERM)) {
+      takeSignals()
+      keepingSignals {
+        raise(SIGTERM)
+        exit(1)
+      }
+    }
+  }
+}
+
+/// Those of tasks take none.
+private func takeSignals() {
+  var all = sigset_t()
+  sigfillset(&all)
+  pthread_sigmask(SIG_UNBLOCK, &all, nil)
+}
+
+/// What handlers have seen, on one thread.
+private enum Arrived {
+  nonisolated(unsafe) static var signals: [Int32] = []
 }

@@ -58,7 +58,7 @@ struct GoldenNetwork {
     #expect(got.shape == wanted.shape, "\(name) \(key)", sourceLocation: sourceLocation)
     let (values, others) = (try got.to(.nchw).doubles, try wanted.doubles)
     let largest = others.map(abs).max() ?? 0
-    let worst = zip(values, others).map { abs($0 - $1) }.map { $0.isNaN ? .infinity : $0 }.max() ?? 0
+    let worst = worst(zip(values, others).map { abs($0 - $1) })
     #expect(worst <= tolerance * max(largest, 0.1), "\(name) \(key)", sourceLocation: sourceLocation)
   }
 }

@@ -88,6 +88,16 @@ struct GIF {
     #expect(try Picture(contentsOf: folder.file(name), page: 2).count == 1)
   }
 
+  @Test func `frames beyond the delays are shown as long as the last that has one`() throws {
+    let colors = try Tensor(
+      [Float](repeating: 0, count: 64) + [Float](repeating: 1, count: 64) + [Float](repeating: 0.5, count: 64),
+      shape: [3, 1, 8, 8])
+    for (delays, expected) in [([40, 250], [40, 250, 250]), ([], [100, 100, 100])] as [([Int], [Int])] {
+      try Picture(colors: colors, timing: Picture.Timing(delays: delays, repeats: 0)).write(to: folder.file("a.gif"))
+      #expect(try Picture(contentsOf: folder.file("a.gif")).timing?.delays == expected)
+    }
+  }
+
   @Test func `thousands of pages are read one at a time`() throws {
     let pages = (0..<4097).map { index in
       TIFF.Page(

@@ -178,6 +178,11 @@ import Testing
     // The old form's runs, and the new form's, of a band at a time.
     let old = try read(header + "-Y 1 +X 5\n", pixel(128, 128, 128, 129) + pixel(1, 1, 1, 4))
     try expect(old.colors, [1, 3, 1, 5], [Double](repeating: 1, count: 15))
+    // Each pixel begins a number anew; runs in a row are digits of one, the lowest first.
+    let (bright, dark) = (pixel(128, 128, 128, 129), pixel(0, 0, 0, 0))
+    let runs = bright + pixel(1, 1, 1, 2) + dark + pixel(1, 1, 1, 3) + bright + pixel(1, 1, 1, 2) + pixel(1, 1, 1, 1)
+    let greys = [(3, 1.0), (4, 0), (259, 1)].flatMap { count, value in [Double](repeating: value, count: count) }
+    try expect(try read(header + "-Y 1 +X 266\n", runs).colors, [1, 3, 1, 266], greys + greys + greys)
     var new: [UInt8] = [2, 2, 0, 9]
     for band in [128, 64, 32] as [UInt8] { new += [128 + 7, band, 2, 0, band] }
     new += [128 + 9, 129]
@@ -223,6 +228,11 @@ import Testing
     try expect(
       picture.colors, [1, 3, 1, 3], [0.5, 2, 0.5, 0.25, 0.125, 0.125, 0, 0, 0].map(srgb), within: 1e-5)
     try expect(picture.alpha, [1, 1, 1, 3], [0.5, 1, 0])
+    // Wider than what is divided at a time.
+    let alpha = (0..<5000).map { Float($0 % 7 + 1) / 8 }
+    let wide = try read(exr([("A", alpha), ("B", alpha), ("G", alpha), ("R", alpha.map { $0 / 2 })]))
+    try expect(
+      wide.colors, [1, 3, 1, 5000], [0.5, 1, 1].flatMap { [Double](repeating: srgb($0), count: 5000) }, within: 1e-5)
     let deep = try read(exr(colors + [("Z", red)]))
     #expect(deep.notes.contains("it has channels, 1, that are neither colours nor alpha and are left out"))
   }

@@ -35,6 +35,14 @@ import Testing
     #expect(try meanSquaredError(again.colors, ramp).scalar() < 1e-3)
   }
 
+  @Test(arguments: [false, true]) func `what is between two values of a file becomes the nearer`(is16Bit: Bool) throws {
+    let largest: Float = is16Bit ? 65535 : 255
+    let codes: [Float] = [0.3, 0.7, 99.4, 99.6, largest - 0.6, largest - 0.4]
+    let colors = try Tensor(codes.map { $0 / largest }, shape: [1, 1, 2, 3])
+    let again = try read(Picture(colors: colors, is16Bit: is16Bit), as: "n.png")
+    #expect(try again.colors.doubles.map { ($0 * Double(largest)).rounded() } == codes.map { Double($0.rounded()) })
+  }
+
   @Test func `grey stays one map`() throws {
     let colors = try eightBit([1, 1, 4, 6], seed: 2)
     let again = try read(Picture(colors: colors), as: "g.png")

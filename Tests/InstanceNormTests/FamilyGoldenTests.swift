@@ -49,7 +49,7 @@ import Testing
       func expect(_ got: Tensor?, _ expected: [Double], _ what: String, within: Double) throws {
         let got = try #require(got).doubles
         #expect(got.count == expected.count)
-        let worst = zip(got, expected).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 1
+        let worst = worst(zip(got, expected).map { abs($0 - $1) / max(1, abs($1)) })
         #expect(worst <= (dtype == .float64 ? 1e-12 : within), "\(what): \(worst)")
       }
 
@@ -146,7 +146,7 @@ import Testing
   private func expectNear(_ got: Tensor?, _ expected: Tensor, within tolerance: Double = 1e-12) throws {
     let got = try #require(got)
     #expect(got.shape == expected.shape)
-    let worst = zip(try got.doubles, try expected.doubles).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 1
+    let worst = worst(zip(try got.doubles, try expected.doubles).map { abs($0 - $1) / max(1, abs($1)) })
     #expect(worst <= tolerance)
   }
 }

@@ -36,9 +36,7 @@ struct GoldenFile {
     }
     let (values, others) = (try got.doubles, try expected.doubles)
     try #require(values.count == others.count, "\(name)", sourceLocation: sourceLocation)
-    // A NaN, whose comparisons are all false, is counted as infinitely wrong.
-    let errors = zip(values, others).map { abs($0 - $1) / max(1, abs($1)) }.map { $0.isNaN ? .infinity : $0 }
-    let worst = errors.max() ?? 0
+    let worst = worst(zip(values, others).map { abs($0 - $1) / max(1, abs($1)) })
     #expect(worst <= tolerance, "\(name)", sourceLocation: sourceLocation)
   }
 }

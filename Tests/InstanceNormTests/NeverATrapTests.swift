@@ -4,6 +4,13 @@ import Testing
 
 /// What a caller can get wrong with a layer throws an error that says what was expected and what came.
 @Suite struct NeverATrapTests {
+  @Test func `tensors of two types are not put together`() throws {
+    let (narrow, wide) = (try Tensor([1] as [Float]), try Tensor([1] as [Double]))
+    #expect(throws: TensorError.dtypeMismatch(operation: "concatenating", expected: .float32, got: .float64)) {
+      try Tensor.concatenated([narrow, wide], along: 0)
+    }
+  }
+
   @Test func `constructor arguments`() throws {
     for maps in [0, -1, Int.min] {
       #expect(

@@ -62,6 +62,15 @@ import Testing
     #expect(try before.doubles == [1, 1, 1])
   }
 
+  @Test func `rounding makes no variance negative`() throws {
+    for epsilon in [1e-5, 3e-5, 1e-3, 0.1, 0.2, 0.7] {
+      let norm = try BatchNorm2D(numOfMaps: 1, epsilon: epsilon, momentum: 1)
+      // Of equal values, epsilon is all that the inverse deviation is of. What was there before hides it once.
+      for _ in 0..<2 { try norm(Tensor.ones([2, 1, 3, 3])) }
+      #expect(try #require(norm.runningVar).doubles[0] >= 0, "\(epsilon)")
+    }
+  }
+
   @Test func `running statistics that cannot be are refused`() throws {
     let path = folder.file("r.safetensors")
     let x = try Tensor.randomNormal([2, 3, 4, 4], seed: 1)

@@ -34,6 +34,16 @@ import Testing
     #expect(folder.contents == ["w.safetensors"])
   }
 
+  @Test func `a file that lacks something leaves all layers as lazy as they were`() throws {
+    let path = folder.file("one.safetensors")
+    try Sequential([InstanceNorm2D(numOfMaps: 3)]).save(to: path)
+    let norms = try (0..<2).map { _ in try InstanceNorm2D() }
+    let model = try Sequential(norms)
+    #expect(throws: ModuleError.self) { try model.load(from: path) }
+    for norm in norms { #expect(norm.numOfMaps == nil && norm.scale == nil) }
+    try model(.ones([1, 5, 2, 2]))
+  }
+
   @Test func `a layer finds its own in the file of a network that PyTorch saved`() throws {
     let norm1 = try InstanceNorm2D(numOfMaps: 4, name: "norm1")
     try norm1.load(from: golden("state_dict.safetensors"))

@@ -1,4 +1,5 @@
 import InstanceNorm
+import Synchronization
 import TestSupport
 import Testing
 
@@ -52,6 +53,26 @@ import Testing
         }
       }
       for try await isRight in group { #expect(isRight) }
+    }
+  }
+
+  @Test func `plans of the forms that were used last are kept`() throws {
+    /// Counts the plans that are made of it.
+    final class Counted: Module {
+      let count = Atomic(0)
+
+      override func dataShape(from shape: Shape) throws -> Shape { shape }
+      override func forward(_ data: Tensor) throws -> Tensor {
+        count.add(1, ordering: .relaxed)
+        return try data.tanh()
+      }
+    }
+    let counted = Counted()
+    nonisolated(unsafe) let known = counted
+    let shared = SharedModel(known, plans: 2)
+    for (size, plans) in [(1, 1), (2, 2), (1, 2), (3, 3), (1, 3), (3, 3), (2, 4)] {
+      _ = try shared(.zeros([1, 1, size, 1]))
+      #expect(counted.count.load(ordering: .relaxed) == plans, "size \(size)")
     }
   }
 

@@ -75,6 +75,8 @@ import Testing
     let copy = global("collections", "OrderedDict") + op("h") + [0, 0x85] + op("R")
     let copies = (0..<5000).flatMap { _ in copy }
     try expectRefusal(file(pickle(pairs, copies)), "more than 1000000 objects")
+    let items = op("}q") + [0] + op("(") + (0..<5000).flatMap { key in number(key) + op("N") } + op("u")
+    try expectRefusal(file(pickle(items, copies)), "more than 1000000 objects")
   }
 
   @Test func `a long key before many costs as much as it has bytes`() throws {
@@ -94,6 +96,10 @@ import Testing
     (storage(count: -1), 0, [2], [1], "-1 for a storage's length"),
     (storage("1", count: 2), 0, [2], [1], "no 'a/data/1'"),
     (storage("../version", count: 0), 0, [0], [1], "no 'a/data/../version'"),
+    (part(from: 1, 1, ofStorageOf: 2), 0, [1], [1], ""), (part(from: 2, 0, ofStorageOf: 2), 0, [0], [1], ""),
+    (part(from: 1, 1, ofStorageOf: 1), 0, [1], [1], "ends at 1 + 1, the storage at 1"),
+    (part(from: 1 << 62, 1, ofStorageOf: 2), 0, [1], [1], "the storage at 2"),
+    (part(from: .max, 1, ofStorageOf: 2), 0, [1], [1], "the storage at 2"),
     (storage(count: 2), 1, [2], [1], "from value 1 on, its storage 2 values"),
     (storage(count: 2), -1, [2], [1], "-1 for a tensor's offset"),
     (storage(count: 2), 0, [2], [-1], "-1 for a tensor's strides"),
@@ -154,6 +160,17 @@ import Testing
     try expectRefusal(file(pickle(Self.broken[index].operations)), Self.broken[index].words)
   }
 
+  @Test func `whole numbers of any length have their sign`() throws {
+    for (bytes, value) in [
+      ([0xFF], -1), ([0x00, 0x80], -32768), ([0x9C, 0xFF, 0xFF], -100), (Array(repeating: 0xFF, count: 7), -1),
+    ] as [([UInt8], Int)] {
+      let storage = tuple(
+        text("storage"), global("torch", "FloatStorage"), text("0"), text("cpu"), [0x8A, UInt8(bytes.count)] + bytes)
+      let values = dictionary([("a", tensor(storage + op("Q"), [2], [1]))])
+      try expectRefusal(file(pickle(values)), "has \(value) for a storage's length")
+    }
+  }
+
   @Test func `two storages may not have one key`() throws {
     let values = [("a", tensor(storage(count: 2), [2], [1])), ("b", tensor(storage(count: 1), [1], [1]))]
     try expectRefusal(file(pickle(dictionary(values))), "two storages with the key '0'")
@@ -173,5 +190,6 @@ import Testing
       op("sys_info") + Array(repeating: 0, count: 249) + op("ustar  ") + Array(repeating: 0, count: 512), "0.1.10")
     try expectRefusal(op("GGUF") + Array(repeating: 0, count: 40), "a GGUF file")
     #expect(try open(zip([("data.pkl", good), ("data/0", values.1)])).names == ["a"])
+    #expect(try open(zip([("data.pkl", good), ("data/0", values.1)], comment: op("packed anew"))).names == ["a"])
   }
 }

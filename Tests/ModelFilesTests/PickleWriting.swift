@@ -27,6 +27,13 @@ func storage(_ key: String = "0", _ type: String = "FloatStorage", count: Int) -
   tuple(text("storage"), global("torch", type), text(key), text("cpu"), number(count)) + op("Q")
 }
 
+/// Some values of the storage, as files before 2018 have it.
+func part(from first: Int, _ length: Int, ofStorageOf count: Int) -> [UInt8] {
+  tuple(
+    text("storage"), global("torch", "FloatStorage"), text("0"), text("cpu"), number(count),
+    tuple(text("1"), number(first), number(length))) + op("Q")
+}
+
 func tensor(_ storage: [UInt8], offset: Int = 0, _ shape: [Int], _ strides: [Int]) -> [UInt8] {
   global("torch._utils", "_rebuild_tensor_v2")
     + tuple(
@@ -36,15 +43,17 @@ func tensor(_ storage: [UInt8], offset: Int = 0, _ shape: [Int], _ strides: [Int
 }
 
 /// A zip archive of files that are stored, or said to be packed in another way.
-func zip(_ files: [(name: String, bytes: [UInt8])], method: UInt16 = 0) -> [UInt8] {
+///
+/// - Parameter comment: what its list says of each file.
+func zip(_ files: [(name: String, bytes: [UInt8])], method: UInt16 = 0, comment: [UInt8] = []) -> [UInt8] {
   var (body, list): ([UInt8], [UInt8]) = ([], [])
   for (name, bytes) in files {
     let common =
       [20, 0, 0, 0] + littleEndian(method, byteCount: 2) + Array(repeating: 0, count: 8)
       + littleEndian(bytes.count, byteCount: 4) + littleEndian(bytes.count, byteCount: 4)
       + littleEndian(name.utf8.count, byteCount: 2) + [0, 0]
-    list += op("PK") + [1, 2, 20, 0] + common + Array(repeating: 0, count: 10)
-    list += littleEndian(body.count, byteCount: 4) + Array(name.utf8)
+    list += op("PK") + [1, 2, 20, 0] + common + littleEndian(comment.count, byteCount: 2)
+    list += Array(repeating: 0, count: 8) + littleEndian(body.count, byteCount: 4) + Array(name.utf8) + comment
     body += op("PK") + [3, 4] + common + Array(name.utf8) + bytes
   }
   let end =

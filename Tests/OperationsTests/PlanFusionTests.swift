@@ -77,6 +77,8 @@ import Testing
     #expect(try plan(form) { try normalized($0[0]).relu() + $0[1] }.fusedCount == 1)
     #expect(try plan(form) { try normalized($0[0]).leakyReLU() }.fusedCount == 0)
     #expect(try plan(form) { try (normalized($0[0]) + $0[1]).relu() }.fusedCount == 0)
+    // A sum that the normalisation takes itself is rounded once.
+    #expect(try plan(form) { try Normalize($0[0], residual: $0[1], .init(.layer)).result().relu() }.fusedCount == 1)
   }
 
   @Test("A residual of constants is taken up too")

@@ -33,6 +33,28 @@ import Testing
     #expect(MemoryPool.shared.statistics.bytesInUse <= withBoth - byteCount)
   }
 
+  @Test("What is read under two forms is not written over")
+  func twoForms() throws {
+    let form = TensorForm([16, 1], .float32)
+    func body(_ x: Tensor) throws -> Tensor {
+      let v = try x.tanh()
+      return try (v + v.reshaped(to: [1, 16])).tanh()
+    }
+    let x = try normal(form.shape, seed: 1)
+    #expect(try bits(Plan(for: [form]) { try body($0[0]) }(x)) == bits(body(x)))
+  }
+
+  @Test("Nothing of a run stays, not even an input that nobody reads")
+  func unreadInput() throws {
+    let form = TensorForm([4], .float32)
+    let plan = try Plan(for: [form, form]) { try $0[0].tanh() }
+    let read = try normal(form.shape, seed: 1)
+    var unread = try normal(form.shape, seed: 2)
+    _ = try plan(read, unread)
+    let isOurs = unread.isUnique()
+    #expect(isOurs)
+  }
+
   @Test("A plan for large pictures keeps two feature maps too")
   func largePictures() throws {
     let plan = try Plan(for: [TensorForm([1, 32, 1024, 1024], .float32)]) { try blocks(5, $0[0]) }

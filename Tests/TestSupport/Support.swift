@@ -70,6 +70,11 @@ public func worstError(
   return worst
 }
 
+/// The largest of some errors, 0 of none; infinite where one is NaN, which `max()` passes over.
+public func worst(_ errors: some Sequence<Double>) -> Double {
+  errors.reduce(0) { $1.isNaN ? .infinity : max($0, $1) }
+}
+
 /// The bit patterns of a tensor's values, row by row, for comparisons that NaN and signed zeros survive.
 public func bits(_ tensor: Tensor) throws -> [UInt64] {
   try tensor.array(of: Double.self).map(\.bitPattern)

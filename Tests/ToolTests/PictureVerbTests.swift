@@ -37,6 +37,21 @@ import Testing
     #expect(tool.status == 1 && tool.errors.contains(".gif, .webp and .tif hold several"), "\(tool.errors)")
   }
 
+  @Test func `results do not take the place of the pictures that they are made of`() throws {
+    _ = try picture("a.png", seed: 1)
+    let before = try bytes(of: folder.file("a.png"))
+    let tool = try Tool(["apply", "a.png", "-o", "./"], in: folder.path)
+    #expect(tool.status != 0 && tool.errors.contains("'./a.png' is an input"), "\(tool.errors)")
+    #expect(try bytes(of: folder.file("a.png")) == before)
+  }
+
+  @Test func `what came through standard input is gone with the process`() throws {
+    _ = try picture("a.png", seed: 1)
+    let script = "mkdir t && TMPDIR=t '\(Tool.path("instnorm"))' stats - <a.png >a.txt && ls -A t"
+    let tool = try Tool(shell: script, in: folder.path)
+    #expect(tool.status == 0 && tool.output == "" && tool.errors == "", "\(tool.output)\(tool.errors)")
+  }
+
   @Test func `verbs go over folders and several files, and one that is broken keeps no other back`() throws {
     try FileManager.default.createDirectory(atPath: folder.file("in"), withIntermediateDirectories: false)
     for (seed, name) in ["a.png", "b.png"].enumerated() {

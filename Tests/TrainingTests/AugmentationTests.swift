@@ -33,7 +33,7 @@ import Training
   }
 
   private func distance(_ first: [Double], _ second: [Double]) -> Double {
-    zip(first, second).map { abs($0 - $1) }.max() ?? .infinity
+    worst(zip(first, second).map { abs($0 - $1) })
   }
 
   @Test func `a picture of the crop's size is itself, or mirrored half of the time`() throws {

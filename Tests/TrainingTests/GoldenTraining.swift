@@ -87,7 +87,7 @@ struct GoldenTraining {
       let key = path.hasSuffix(".scale") ? path.dropLast(5) + "weight" : path[...]
       let (got, wanted) = (try tensor(path, variable).doubles, try self["\(prefix).\(key)"].doubles)
       let largest = max(wanted.map(abs).max() ?? 0, 1)
-      let worst = zip(got, wanted).map { abs($0 - $1) }.map { $0.isNaN ? .infinity : $0 }.max() ?? .infinity
+      let worst = worst(zip(got, wanted).map { abs($0 - $1) })
       #expect(got.count == wanted.count && worst <= tolerance * largest, "\(prefix).\(key): \(worst)")
     }
   }

@@ -127,7 +127,7 @@ import Training
 
     let second = try make(kind)
     let resumed = try run(second, in: path)
-    #expect(try resumed.resume() && resumed.steps == 10)
+    #expect(try resumed.resume() && resumed.steps == 10 && resumed.lastCheckpoint == 10)
     #expect(try second.variables == first.variables)
     #expect(try resumed.take(20, second.trainer.step) == .finished)
     #expect(try second.variables == whole.variables)
@@ -190,7 +190,25 @@ import Training
       guard case .settings(_, "style weight", _, "7") = $0 as? TrainingError else { return false }
       return true
     }
+    // So is one that had a setting which is no more.
+    settings = one.trainer.settings
+    settings["style weight"] = nil
+    #expect {
+      try TrainingRun(of: again.trainer.parts, settings: settings, in: path).resume()
+    } throws: {
+      guard case .settings(_, "style weight", _, "none") = $0 as? TrainingError else { return false }
+      return true
+    }
     #expect(try again.variables == before)
+  }
+
+  @Test func `each pool of earlier results draws for itself`() throws {
+    let parts = try make(.cycle).trainer.parts
+    let pools = try ["poolOfA", "poolOfB"].map { try #require(parts[$0] as? PicturePool) }
+    let shown = try pools.map { pool in
+      try (0..<60).map { try pool.exchange(Tensor([Float($0)], shape: [1, 1, 1, 1])).scalar() }
+    }
+    #expect(shown[0] != shown[1])
   }
 
   @Test func `a loop of one's own is the README's`() throws {

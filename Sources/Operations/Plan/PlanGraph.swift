@@ -120,7 +120,7 @@ private struct FusingNormalize {
     guard next.operands.allSatisfy({ $0?.value != result || $0?.form == form }) else { return false }
     switch next.operation {
     case let pointwise as Pointwise:
-      guard normalize.attributes.activation == .none, normalize.residual == nil || isWide else { return false }
+      guard normalize.attributes.activation == .none else { return false }
       // A product with a slope would be rounded once, where it is rounded twice apart.
       guard case .activation(let activation) = pointwise.function, isWide || activation.negativeSlope == 0 else {
         return false

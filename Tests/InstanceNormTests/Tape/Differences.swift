@@ -42,7 +42,7 @@ enum Differences {
           all[index] = changed
           return try sum(all).scalar()
         }
-        let worst = zip(try gradient.doubles, differences).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 0
+        let worst = worst(zip(try gradient.doubles, differences).map { abs($0 - $1) / max(1, abs($1)) })
         #expect(worst <= tolerance, "\(what)", sourceLocation: sourceLocation)
       }
       guard order < orders else { break }
@@ -76,7 +76,7 @@ enum Differences {
         return try loss().scalar()
       }
       variable.data = before
-      let worst = zip(try gradient.doubles, differences).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 0
+      let worst = worst(zip(try gradient.doubles, differences).map { abs($0 - $1) / max(1, abs($1)) })
       #expect(worst <= tolerance, "\(name)", sourceLocation: sourceLocation)
     }
   }

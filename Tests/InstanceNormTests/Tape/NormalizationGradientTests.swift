@@ -46,6 +46,18 @@ import Testing
     }
   }
 
+  @Test(arguments: Layout.allCases) func `a batch of one map, whose planes have one scale and a bias each`(
+    layout: Layout
+  ) throws {
+    let operands = [
+      try Tensor.numbers([5, 1, 3, 2], mean: 1, seed: 24, layout), try Tensor.numbers([1], mean: 1, seed: 25),
+      try Tensor.numbers([5, 1], seed: 26),
+    ]
+    try Differences.expect("\(layout)", by: operands, within: 1e-6) {
+      try Normalize($0[0], scale: $0[1], bias: $0[2], .init(.batch, epsilon: 0.1)).result()
+    }
+  }
+
   static let others: [(Shape, Layout)] = [
     ([2, 4, 5], .nhwc), ([1, 2, 2, 3, 2], .nchw), ([1, 2, 2, 3, 2], .nhwc),
   ]
