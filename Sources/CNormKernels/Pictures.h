@@ -408,23 +408,31 @@ INLINE bool few_pixels_gradient(norm_type type, norm_activation activation, norm
     doubles gradients = 0, products = 0;
     for (size_t map = first; map < first + set; map += lanes) {
       const affine_values a = affine_of_set(pictures, map, m, i);
-      floats sums = 0, of_products = 0, most = 0;
-      for (size_t p = 0; p < pixels; p++) {
-        const pair v = PAIR(p);
-        sums += v.dn;
-        of_products = multiply_add(v.dn, v.xhat, of_products);
-        most = larger(magnitude(v.dn), most);
+      // In the order of column_gradient_sums.
+      block_sums b = {0};
+      size_t p = 0;
+      for (; p + 2 <= pixels; p += 2) {
+        const pair even = PAIR(p), odd = PAIR(p + 1);
+        b.sum += even.dn + odd.dn;
+        b.product0 = multiply_add(even.dn, even.xhat, b.product0);
+        b.product1 = multiply_add(odd.dn, odd.xhat, b.product1);
+        b.largest = larger(magnitude(even.dn), b.largest);
+        b.largest = larger(magnitude(odd.dn), b.largest);
       }
-      largest = larger(most, largest);
-      const floats some = most > 0.0f ? most : (floats)__builtin_inff();
+      if (p < pixels) add_pair(&b, false, PAIR(p));
+      const floats of_products = b.product0 + b.product1;
+      largest = larger(b.largest, largest);
+      const floats some = b.largest > 0.0f ? b.largest : (floats)__builtin_inff();
       least_of = some < least_of ? some : least_of;
       const doubles low_factor = load_by_map(pictures->scale, 1, map, maps, eight);
       const doubles high_factor = load_by_map(pictures->scale, 1, map + eight, maps, eight);
-      const lane_sums both = {low(sums), high(sums)}, in_products = {low(of_products), high(of_products)};
+      const lane_sums both = {low(b.sum), high(b.sum)}, in_products = {low(of_products), high(of_products)};
       __builtin_memcpy(sum + map, &both, sizeof both);
       __builtin_memcpy(product + map, &in_products, sizeof in_products);
-      gradients += both.low * low_factor + both.high * high_factor;
-      products += in_products.low * low_factor + in_products.high * high_factor;
+      gradients += both.low * low_factor;
+      gradients += both.high * high_factor;
+      products += in_products.low * low_factor;
+      products += in_products.high * high_factor;
     }
     const double gradient = total(gradients) * inverse, of_product = total(products) * inverse;
     slopes[k] = (float)(-i * of_product);

@@ -196,7 +196,7 @@ extension NormGradientPasses {
     }
     // Maps of a set follow each other, or are all the same.
     let isByPlane = scale.grain == .plane
-    let (start, apart) = (isByPlane ? first : first % maps, isByPlane ? step : step == 1 ? 1 : 0)
+    let (start, apart) = (isByPlane ? first : first % maps, isByPlane ? step : step % maps == 0 ? 0 : 1)
     if scale.isDouble {
       let factors = base.assumingMemoryBound(to: Double.self) + start
       return scaledSums(from: first, width, step) { factors[$0 * apart] }
