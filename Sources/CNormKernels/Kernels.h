@@ -20,6 +20,7 @@
 #include "SmallPlaneGradients.h"
 #include "ByElement.h"
 #include "Pictures.h"
+#include "FewPixels.h"
 
 // MARK: - The table
 
