@@ -11,12 +11,14 @@ typedef struct parameter_range {
 INLINE parameter_range range_of(const norm_pictures *pictures) {
   parameter_range range = {__builtin_inf(), 0, 0};
   for (size_t i = 0; i < pictures->maps; i++) {
-    const double scale = pictures->scale ? __builtin_fabs((double)pictures->scale[i]) : 1;
-    const double bias = pictures->bias ? __builtin_fabs((double)pictures->bias[i]) : 0;
-    // Written so that NaN stays.
-    if (scale != 0 && !(scale >= range.least)) range.least = scale;
-    if (!(scale <= range.most)) range.most = scale;
-    if (!(bias <= range.bias)) range.bias = bias;
+    double scale = pictures->scale ? __builtin_fabs((double)pictures->scale[i]) : 1;
+    double bias = pictures->bias ? __builtin_fabs((double)pictures->bias[i]) : 0;
+    // What is no number is beyond every bound, and stays so whatever follows.
+    if (scale != scale) scale = __builtin_inf();
+    if (bias != bias) bias = __builtin_inf();
+    if (scale != 0 && scale < range.least) range.least = scale;
+    if (scale > range.most) range.most = scale;
+    if (bias > range.bias) range.bias = bias;
   }
   return range;
 }

@@ -111,6 +111,29 @@ import Testing
     }
   }
 
+  @Test(arguments: Engines.all, Layout.allCases) func `a scale or a bias that is no number is that map's affair`(
+    engine: Engine, layout: Layout
+  ) throws {
+    for (sharing, (maps, size)) in [MomentSharing.layer, .group(3)].flatMap({ sharing in
+      Self.extents.map { (sharing, $0) }
+    }) {
+      let planes = Planes(dtype: .float32, layout: layout, images: 2, maps: maps, size: size)
+      for isBias in [false, true] {
+        var clean = NormProblem(planes, seed: 7) { plane, _, noise in noise + Double(plane % 3) }
+        clean.sharing = sharing
+        // Beside it one that is hard in float32.
+        clean.scale[0] = 1e20
+        var odd = clean
+        if isBias { odd.bias[1] = .nan } else { odd.scale[1] = .nan }
+        let (expected, result) = (try clean.run(engine.backend()), try odd.run(engine.backend()))
+        for plane in 0..<planes.count {
+          let (y, right) = (planes.values(of: plane, in: result.y), planes.values(of: plane, in: expected.y))
+          #expect(plane % maps == 1 ? y.allSatisfy(\.isNaN) : y == right, "\(planes), plane \(plane)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: Engines.all, Layout.allCases) func `NaN and infinity stay among the planes that share`(
     engine: Engine, layout: Layout
   ) throws {
