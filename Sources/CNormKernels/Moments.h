@@ -129,11 +129,14 @@ static void PASTE(pixel_moments, ISA)(norm_type type, const void *x, size_t pixe
 INLINE void pixel_shifts_of(norm_type type, const char *x, size_t pixels, size_t maps, size_t samples, float *shift) {
   const double inverse = 1 / (double)samples;
   size_t places[32];
-  for (size_t i = 0; i < samples; i++) places[i] = pixels * i / samples * maps * width(type);
-  for (size_t map = 0; map < maps; map += lanes, x += lanes * width(type)) {
+  for (size_t i = 0; i < samples; i++) places[i] = pixels * i / samples * maps;
+  for (size_t map = 0; map < maps; map += lanes) {
     lane_sums sum = {0};
-    for (size_t i = 0; i < samples; i++)
-      fold(&sum, map + lanes <= maps ? load(type, x + places[i]) : load_few(type, x + places[i], maps - map));
+    for (size_t i = 0; i < samples; i++) {
+      const size_t at = places[i] + map;
+      const bool is_whole = at + lanes <= pixels * maps;
+      fold(&sum, is_whole ? load(type, x + at * width(type)) : load_few(type, x + at * width(type), maps - map));
+    }
     // Of equal values exactly theirs, since float64 holds their sum nearly and float32 is what remains.
     sum.low *= inverse;
     sum.high *= inverse;

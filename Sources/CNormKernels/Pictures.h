@@ -30,7 +30,8 @@ INLINE void few_pixel_moments_of(norm_type type, const char *x, size_t pixels, s
     floats values[norm_few_pixels];
     lane_sums sum = {0}, square = {0};
     for (size_t p = 0; p < pixels; p++) {
-      values[p] = map + lanes <= maps ? load(type, x + p * stride) : load_few(type, x + p * stride, maps - map);
+      const bool is_whole = p * maps + map + lanes <= pixels * maps;
+      values[p] = is_whole ? load(type, x + p * stride) : load_few(type, x + p * stride, maps - map);
       fold(&sum, values[p]);
     }
     sum.low = is_exact ? sum.low * inverse : sum.low / (double)pixels;
