@@ -40,6 +40,24 @@ import Testing
     }
   }
 
+  @Test func `statistics are exact where the first guess at a mean is far off`() throws {
+    // The guess is made of 16 pixels of a band, evenly apart: all of them are in these columns, and no other is like them.
+    let width = 16_384
+    let values = (0..<4 * width).flatMap { pixel in
+      Array(repeating: pixel % (width / 16) == 0 ? Float(0) : 999.7, count: 16)
+    }
+    let input = try Tensor(values, shape: [1, 4, width, 16]).permuted(to: [0, 3, 1, 2]).to(.nhwc)
+    let identity = try Tensor((0..<256).map { $0 % 17 == 0 ? Float(1) : 0 }, shape: [16, 16, 1, 1])
+    let plan = try Plan(for: [TensorForm([1, 16, 4, width], .float32, .nhwc)]) {
+      try normalized($0[0].convolved(with: identity)).convolved(with: identity)
+    }
+    #expect(plan.stepCount == 2)
+    let expected = try normalized(input.to(.float64))
+    let range = try expected.absolute().max().array(of: Double.self)[0]
+    let difference = try (plan(input).to(.float64) - expected).absolute().max().array(of: Double.self)[0]
+    #expect(difference <= 1e-5 * range)
+  }
+
   @Test func `a residual block is three steps and a sum`() throws {
     let (first, second) = (try weights(16, 16), try weights(16, 16, seed: 10))
     let bias = try normal([16], seed: 3)
