@@ -1,7 +1,7 @@
 // What planes are normalised with, of many planes at once. Each formula is that of one plane in Swift, FloatAffine and
 // FloatSlope, and gives the same bits. Included by Kernels.h.
 
-// Eight planes at a time, of which there may be fewer: the others' lanes hold anything.
+// Vectors of eight planes. At the end there may be fewer planes than lanes: results in the lanes left over are never stored.
 typedef float eight_floats __attribute__((ext_vector_type(8)));
 typedef int eight_ints __attribute__((ext_vector_type(8)));
 typedef long wide_ints __attribute__((ext_vector_type(8)));
@@ -32,7 +32,8 @@ INLINE void store_eight(float *to, eight_floats a, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = a[i];
 }
 
-/// The values of maps from `map` on, going round; `absent` where there are none. Here the others' lanes are zero.
+/// The values of maps from `map` on, going round; `absent` where there are none. Lanes from
+/// `count` on become zero where there are values.
 INLINE doubles load_by_map(const float *values, double absent, size_t map, size_t maps, size_t count) {
   if (!values) return absent;
   eight_floats a = 0;
